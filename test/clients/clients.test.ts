@@ -39,7 +39,7 @@ for (const backend of serverStores) {
       return ids;
     }
 
-    it('Every node finds a saved client, with a hash in place of the secret', async () => {
+    it('Every node finds a saved client, with a hash in place of its secret', async () => {
       assert.equal(await clients.find('job'), undefined);
       assert.equal(await clients.save(machine('job')), true);
       const otherNode = openClients({ records, configured: [], random: systemRandom, sealingKey });
@@ -82,7 +82,7 @@ for (const backend of serverStores) {
       assert.equal((await restarted.find('promoted'))?.client_name, 'Of the file');
     });
 
-    it('The list contains every client once, however many there are', async () => {
+    it('The list of clients contains each one once, however many there are', async () => {
       const before = await everyId();
       const added = Array.from({ length: 230 }, (_, index) => `many-${index}`);
       await Promise.all(added.map((id) => clients.save(machine(id))));

@@ -42,7 +42,7 @@ describe('The site of a demo app', () => {
     ['/config.json', 'application/json'],
   ];
   for (const [path, type] of types) {
-    it(`The site serves ${path} as ${type}, with a strict policy`, async () => {
+    it(`The demo app’s site serves ${path} as ${type}, with a strict policy`, async () => {
       const response = await fetch(site.url + path);
       assert.deepEqual([response.status, response.headers.get('content-type')], [200, type]);
       assert.equal(response.headers.get('x-content-type-options'), 'nosniff');
@@ -54,26 +54,26 @@ describe('The site of a demo app', () => {
     });
   }
 
-  it('The policy lets the pages connect only to the issuer and the API', async () => {
+  it('The demo app’s policy lets its pages connect only to the issuer and the API', async () => {
     const policy = directives(await fetch(site.url));
     assert.ok(policy.includes("connect-src 'self' http://localhost:3000 http://localhost:3003"));
     assert.ok(policy.includes("frame-src 'self' http://localhost:3000"));
   });
 
-  it('No other page can frame the app, and only the app can frame its silent callback', async () => {
+  it('No other page can frame the demo app, and only the app itself can frame its silent callback', async () => {
     assert.ok(directives(await fetch(site.url)).includes("frame-ancestors 'none'"));
     assert.ok(directives(await fetch(`${site.url}/callback`)).includes("frame-ancestors 'none'"));
     assert.ok(directives(await fetch(`${site.url}/silent`)).includes("frame-ancestors 'self'"));
   });
 
-  it('The pages contain no inline script or style', async () => {
+  it('The demo app’s pages contain no inline script or style', async () => {
     for (const path of ['/', '/silent']) {
       const page = await (await fetch(site.url + path)).text();
       assert.doesNotMatch(page, /<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=|javascript:/);
     }
   });
 
-  it('The site serves every file that its pages load', async () => {
+  it('The demo app’s site serves every file that its pages load', async () => {
     for (const [path] of types.filter(([, type]) => /html|javascript/.test(type))) {
       const content = await (await fetch(site.url + path)).text();
       for (const [, reference = ''] of content.matchAll(/(?:src=|href=|from )["']\.?(\/[^"']+)["']/g)) {
@@ -82,11 +82,11 @@ describe('The site of a demo app', () => {
     }
   });
 
-  it('The site serves the app’s configuration', async () => {
+  it('The demo app’s site serves the app’s configuration', async () => {
     assert.deepEqual(await (await fetch(`${site.url}/config.json`)).json(), CONFIG);
   });
 
-  it('The site answers 404 at every other path', async () => {
+  it('The demo app’s site answers 404 at every other path', async () => {
     for (const path of [
       '/app',
       '/index.html',
@@ -102,7 +102,7 @@ describe('The site of a demo app', () => {
     }
   });
 
-  it('No path leads out of the site’s folder', async () => {
+  it('No path leads out of the folder of the demo app’s site', async () => {
     const paths = [
       '/../demo.ts',
       '/app.js/../../demo.ts',
@@ -117,7 +117,7 @@ describe('The site of a demo app', () => {
     for (const path of paths) assert.match(await sendRaw(site.port, `GET ${path} HTTP/1.1`), /^HTTP\/1\.1 404 /, path);
   });
 
-  it('The site answers HEAD without a body, and refuses every method that writes', async () => {
+  it('The demo app’s site answers HEAD without a body, and refuses every method that writes', async () => {
     const head = await fetch(site.url, { method: 'HEAD' });
     assert.deepEqual([head.status, await head.text()], [200, '']);
     for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {

@@ -36,7 +36,7 @@ describe('The API of the demo', () => {
     return fetch(api.url + path, { headers: { authorization: `Bearer ${token}`, ...headers } });
   }
 
-  it('The API returns the claims of a valid token', async () => {
+  it('The demo’s API returns the claims of a valid token', async () => {
     const response = await call('/me', { scope: 'openid' });
     assert.equal(response.status, 200);
     assert.equal(response.headers.get('cache-control'), 'no-store');
@@ -48,7 +48,7 @@ describe('The API of the demo', () => {
     });
   });
 
-  it('The API returns a person’s notes to a token with the scope notes:read', async () => {
+  it('The demo’s API returns a person’s notes to a token with the scope notes:read', async () => {
     const response = await call('/notes', { sub: 'account-7', scope: 'notes:read' });
     const body: unknown = await response.json();
     assert.ok(
@@ -57,20 +57,20 @@ describe('The API of the demo', () => {
     assert.deepEqual([response.status, body.owner, body.notes.length], [200, 'account-7', 3]);
   });
 
-  it('The API refuses the notes to a token without the scope, and names the scope', async () => {
+  it('The demo’s API refuses the notes to a token without the scope, and names the scope', async () => {
     const response = await call('/notes', { scope: 'openid profile', roles: ['user', 'admin'] });
     assert.equal(response.status, 403);
     assert.match(response.headers.get('www-authenticate') ?? '', /error="insufficient_scope".*, scope="notes:read",/);
   });
 
-  it('The API requires the role admin for /admin', async () => {
+  it('The demo’s API requires the role admin for /admin', async () => {
     const refused = await call('/admin', { roles: ['user'], scope: 'admin notes:read' });
     const body = { error: 'insufficient_scope', error_description: 'The role admin is required' };
     assert.deepEqual([refused.status, await refused.json()], [403, body]);
     assert.equal((await call('/admin', { roles: ['user', 'admin'] })).status, 200);
   });
 
-  it('The API refuses requests with no token, with another API’s token and with an expired token', async () => {
+  it('The demo’s API refuses requests with no token, with another API’s token and with an expired token', async () => {
     for (const path of ['/me', '/notes', '/admin']) {
       const response = await fetch(api.url + path);
       assert.equal(response.status, 401);
@@ -83,7 +83,7 @@ describe('The API of the demo', () => {
     }
   });
 
-  it('Anybody can read the API’s metadata', async () => {
+  it('Anybody can read the metadata of the demo’s API', async () => {
     const response = await fetch(`${api.url}/.well-known/oauth-protected-resource`);
     assert.deepEqual(await response.json(), {
       resource: AUDIENCE,
@@ -95,7 +95,7 @@ describe('The API of the demo', () => {
     });
   });
 
-  it('The pages of both apps can read every response, including errors', async () => {
+  it('The pages of both demo apps can read every response of the API, including errors', async () => {
     for (const origin of ORIGINS) {
       for (const response of [
         await call('/me', {}, { origin }),
@@ -109,7 +109,7 @@ describe('The API of the demo', () => {
     }
   });
 
-  it('The preflight response allows the Authorization header', async () => {
+  it('The demo API’s preflight response allows the Authorization header', async () => {
     const headers = { 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' };
     const [origin = ''] = ORIGINS;
     const response = await fetch(`${api.url}/me`, { method: 'OPTIONS', headers: { origin, ...headers } });
@@ -119,7 +119,7 @@ describe('The API of the demo', () => {
     assert.equal(response.headers.get('access-control-allow-credentials'), null);
   });
 
-  it('Pages of other origins can read no response', async () => {
+  it('Pages of other origins can read no response of the demo’s API', async () => {
     for (const origin of ['http://localhost:3004', 'http://localhost:30011', 'https://localhost:3001', 'null', '*']) {
       const response = await call('/me', {}, { origin });
       assert.equal(response.headers.get('access-control-allow-origin'), null);
@@ -128,7 +128,7 @@ describe('The API of the demo', () => {
     }
   });
 
-  it('The API answers 404 in JSON for an unknown path', async () => {
+  it('The demo’s API answers 404 in JSON for an unknown path', async () => {
     for (const path of ['/', '/me/', '/ME', '/notes/1', '/__proto__']) {
       const response = await call(path);
       const body = { error: 'not_found', error_description: 'There are /me, /notes and /admin' };
@@ -136,7 +136,7 @@ describe('The API of the demo', () => {
     }
   });
 
-  it('The API answers 405 in JSON for a method that writes', async () => {
+  it('The demo’s API answers 405 in JSON for a method that writes', async () => {
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
       const response = await fetch(`${api.url}/me`, { method });
       const body = { error: 'method_not_allowed', error_description: 'This can only be read' };
@@ -145,7 +145,7 @@ describe('The API of the demo', () => {
     }
   });
 
-  it('The API answers 503 if it has never reached the issuer', async () => {
+  it('The demo’s API answers 503 if it has never reached the issuer', async () => {
     await using away = await serve(
       createNotesApi({ issuer: 'http://127.0.0.1:1', audience: AUDIENCE, origins: ORIGINS }),
     );

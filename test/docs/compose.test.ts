@@ -47,9 +47,10 @@ const isHostPath = (source: string): boolean => source.startsWith('./');
 
 describe('The compose file', () => {
   for (const [name, { security_opt, volumes: mounts }] of Object.entries(services)) {
-    it(`The service ${name} cannot gain privileges`, () => assert.deepEqual(security_opt, ['no-new-privileges:true']));
+    it(`The compose service ${name} cannot gain privileges`, () =>
+      assert.deepEqual(security_opt, ['no-new-privileges:true']));
 
-    it(`The service ${name} mounts only what exists, and host files read-only`, () => {
+    it(`The compose service ${name} mounts only what exists, and host files read-only`, () => {
       for (const mount of mounts) {
         const [source = '', , mode] = mount.split(':');
         assert.ok(isHostPath(source) ? existsSync(source) && mode === 'ro' : source in volumes, mount);
@@ -57,7 +58,7 @@ describe('The compose file', () => {
     });
   }
 
-  it('Two servers share one configuration and one master key', () => {
+  it('The compose file runs two servers with one configuration and one master key', () => {
     assert.equal(services.latchkey.deploy?.replicas, 2);
     assert.deepEqual(services.latchkey.volumes, [
       './docs/compose/latchkey.yaml:/etc/latchkey/latchkey.yaml:ro',
@@ -67,7 +68,7 @@ describe('The compose file', () => {
     assert.match(dockerfile, /CMD \["start", "--config", "\/etc\/latchkey\/latchkey\.yaml"\]/);
   });
 
-  it('A service creates a master key that the server accepts, once, before the first server starts', async () => {
+  it('The compose file creates a master key that the server accepts, once, before the first server starts', async () => {
     assert.equal(services.latchkey.depends_on['master-key']?.condition, 'service_completed_successfully');
     const { entrypoint, command, volumes: mounts } = services['master-key'];
     assert.deepEqual(mounts, ['keys:/keys']);
@@ -81,7 +82,7 @@ describe('The compose file', () => {
     rmSync(keys, { recursive: true });
   });
 
-  it('Redis stores every record on disk and evicts nothing', () => {
+  it('The Redis of the compose file stores every record on disk and evicts nothing', () => {
     const command = services.redis.command ?? '';
     assert.match(command, /--appendonly yes/);
     assert.match(command, /--maxmemory-policy noeviction/);
@@ -89,13 +90,13 @@ describe('The compose file', () => {
     assert.deepEqual(config.stores, { grants: 'redis://redis:6379' });
   });
 
-  it('Only the servers can reach Redis', () => {
+  it('Only the servers of the compose file can reach its Redis', () => {
     assert.deepEqual(services.redis.networks, ['storage']);
     assert.equal(networks['storage']?.internal, true);
     assert.deepEqual(Object.keys(services.proxy.networks), ['edge']);
   });
 
-  it('Only the proxy has an open port, at the address of the issuer', () => {
+  it('Only the proxy of the compose file has an open port, at the address of the issuer', () => {
     assert.deepEqual([services.latchkey.ports, services.redis.ports], [[], []]);
     assert.deepEqual(services.proxy.ports, ['127.0.0.1:8080:8080']);
     assert.equal(config.issuer, 'http://localhost:8080');
@@ -103,7 +104,7 @@ describe('The compose file', () => {
     assert.match(caddyfile, /dynamic a latchkey 3000 /);
   });
 
-  it('The servers trust only the proxy about client addresses', () => {
+  it('The servers of the compose file trust only the proxy about client addresses', () => {
     const { edge } = z.object({ edge: z.object({ ipv4_address: z.ipv4() }) }).parse(services.proxy.networks);
     assert.deepEqual(config.listen.trusted_proxies, [edge.ipv4_address]);
   });
@@ -117,7 +118,7 @@ describe('The compose file', () => {
     assert.equal(services.latchkey.secrets.length, Object.keys(secrets).length);
   });
 
-  it('Every service has a health check', () => {
+  it('Every service of the compose file has a health check', () => {
     assert.deepEqual(services.redis.healthcheck?.test, ['CMD', 'redis-cli', '-e', 'ping']);
     assert.match(services.proxy.healthcheck?.test.join(' ') ?? '', /localhost:8080\/healthz/);
     const [, command = ''] = /^HEALTHCHECK [^\n]*\\\n *CMD (\[.*\])$/m.exec(dockerfile) ?? [];
@@ -128,23 +129,23 @@ describe('The compose file', () => {
 });
 
 describe('The container image', () => {
-  it('The image has latchkey on its PATH, and leaves the port to the configuration', () => {
+  it('The container image has latchkey on its PATH, and leaves the port to the configuration', () => {
     assert.match(dockerfile, /^RUN ln -s \/app\/src\/main\.ts \/usr\/local\/bin\/latchkey$/m);
     assert.doesNotMatch(dockerfile, /LATCHKEY_PORT/);
   });
 
-  it('The image has the major version of Node that package.json requires', () => {
+  it('The container image has the major version of Node that package.json requires', () => {
     const manifest = z.object({ engines: z.object({ node: z.string() }) });
     const { engines } = manifest.parse(JSON.parse(readFileSync('package.json', 'utf8')));
     const majors = [...dockerfile.matchAll(/^FROM node:(\d+)-/gm)].map(([, major]) => `>=${major ?? ''}`);
     assert.deepEqual(majors, [engines.node, engines.node]);
   });
 
-  it('The image does not run as root', () => {
+  it('The container image does not run as root', () => {
     assert.equal([...dockerfile.matchAll(/^USER (.*)$/gm)].at(-1)?.[1], 'node');
   });
 
-  it('The image contains only files that .dockerignore allows', () => {
+  it('The container image contains only files that .dockerignore allows', () => {
     const allowed = readFileSync('.dockerignore', 'utf8').split('\n').filter(Boolean);
     assert.equal(allowed.shift(), '*');
     const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.*) \S+$/gm)].flatMap(([, paths = '']) =>

@@ -26,7 +26,7 @@ function listed(heading: string): { name: string; reason: string }[] {
 
 describe('The list of dependencies', () => {
   for (const [heading, packages] of Object.entries(SECTIONS)) {
-    it(`The list names the packages of "${heading}", each with its reason`, () => {
+    it(`docs/dependencies.md names the packages of "${heading}", each with its reason`, () => {
       const entries = listed(heading);
       assert.deepEqual(
         entries.map(({ name }) => name),
@@ -35,17 +35,17 @@ describe('The list of dependencies', () => {
       for (const { name, reason } of entries) assert.ok(reason.length > 20, name);
     });
 
-    it(`The packages of "${heading}" have exact versions`, () => {
+    it(`The dependencies of "${heading}" have exact versions`, () => {
       for (const [name, version] of Object.entries(packages)) assert.match(version, /^\d+\.\d+\.\d+$/, name);
     });
   }
 
-  it('No package can run a script at installation', () => {
+  it('No dependency can run a script at installation', () => {
     assert.deepEqual(manifest.allowScripts, {});
     assert.match(readFileSync('.npmrc', 'utf8'), /^ignore-scripts=true$/m);
   });
 
-  it('The lockfile names no registry', () => {
+  it('package-lock.json names no registry', () => {
     assert.doesNotMatch(readFileSync('package-lock.json', 'utf8'), /"resolved"/);
   });
 });

@@ -6,7 +6,7 @@ const text = readFileSync('docs/engine.md', 'utf8');
 const section = (title: string): string => text.split(/^## /m).find((part) => part.startsWith(title)) ?? '';
 
 describe('docs/engine.md', () => {
-  it('The page lists the overrides of the engine’s methods, and no others', () => {
+  it('docs/engine.md lists the overrides of the engine’s methods, and no others', () => {
     const lines = [...section('Methods').matchAll(/^\| `([^`]+)` \| `([^`]+)` \| [^|]+ \| [^|]+ \|$/gm)];
     assert.deepEqual(
       lines.map(([, owner, method]) => `${String(owner)} ${String(method)}`).toSorted(),
@@ -14,7 +14,7 @@ describe('docs/engine.md', () => {
     );
   });
 
-  it('The page lists the engine’s inner modules that the server imports, and no others', () => {
+  it('docs/engine.md lists the engine’s inner modules that the server imports, and no others', () => {
     const imported = readFileSync('src/oidc/internals.ts', 'utf8').matchAll(/from 'oidc-provider\/lib\/([^']+)'/g);
     const listed = section('Modules').matchAll(/^\| `([^`]+)` \|/gm);
     const names = (found: Iterable<RegExpExecArray>): string[] => [
@@ -23,7 +23,7 @@ describe('docs/engine.md', () => {
     assert.deepEqual(names(listed).toSorted(), names(imported).toSorted());
   });
 
-  it('The tests and files that the page names exist', () => {
+  it('The tests and files that docs/engine.md names exist', () => {
     const files = [...text.matchAll(/`((?:src|test)\/[\w/.-]+)`/g)].map(([, file = '']) => file);
     assert.ok(files.length > 5);
     assert.deepEqual(

@@ -22,13 +22,13 @@ describe('The guides', () => {
     const text = readFileSync(join(FOLDER, page), 'utf8');
     const [, yaml] = /^Configure Latchkey.*?:\n\n```yaml\n(.*?)^```/ms.exec(text) ?? [];
 
-    it(`The index lists ${page}, and marks it if a test runs it`, () => {
+    it(`The index of the guides lists ${page}, and marks it if a test runs it`, () => {
       const [, mark] = new RegExp(`\\]\\(${page.replace('.', '\\.')}\\)( ✓)?`).exec(INDEX) ?? assert.fail(page);
       assert.equal(mark !== undefined, isRun(page.replace('.md', '')));
     });
 
     if (yaml !== undefined) {
-      it(`The server accepts the configuration in ${page} without a warning`, () => {
+      it(`The server accepts the configuration in the guide ${page} without a warning`, () => {
         const source = { name: page, text: `issuer: ${ISSUER}\n${yaml}`, folder: '/' };
         const environment = { CLIENT_SECRET: 'Q2hhbmdlIG1lIGJ5IG9wZW5zc2wgcmFuZCAtYmFzZTY0' };
         assert.deepEqual(parseConfig(source, { environment }).warnings, []);
@@ -36,7 +36,7 @@ describe('The guides', () => {
     }
   }
 
-  it('The index lists the same addresses as the server’s metadata', async () => {
+  it('The index of the guides lists the addresses of the server’s metadata', async () => {
     const stated = [...INDEX.matchAll(/^\|[^|]+\| `(\w+)` \| `(\S+)`/gm)].map(([, name = '', address = '']) => [
       name,
       address,

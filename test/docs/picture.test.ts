@@ -4,7 +4,7 @@ import { keptWords, picturedWords } from '../support/readme-picture.ts';
 describe("The README's picture", function () {
   this.timeout(60_000);
 
-  it('The picture shows the pages with the words that the server sends', async () => {
+  it('The README’s picture shows the pages with the words that the server sends', async () => {
     assert.equal(keptWords(), await picturedWords(), 'draw it anew: npm run screenshots readme');
   });
 });

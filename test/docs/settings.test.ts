@@ -31,14 +31,14 @@ describe('The table of settings', () => {
     return [isListOfMappings ? `${name}[]` : name, schema];
   });
 
-  it('The table has a row for each section of the configuration, and for no other', () => {
+  it('The table of settings has a row for each section of the configuration, and for no other', () => {
     assert.deepEqual([...table.keys()].sort(), sections.map(([name]) => name).sort());
   });
 
   for (const [name, schema] of sections) {
     const stated = new Set((table.get(name) ?? []).map((setting) => setting.split('.')[0]));
     if (stated.size === 0) continue;
-    it(`The table lists the settings of ${name}, and no others`, () => {
+    it(`The table of settings lists the settings of ${name}, and no others`, () => {
       assert.deepEqual([...stated].sort(), settingsOf(schema).sort());
     });
   }

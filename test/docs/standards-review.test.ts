@@ -22,7 +22,7 @@ describe('The review of the standards', () => {
     chapters.map((chapter) => [chapter.split('\n', 1)[0] ?? '', rowsOf(chapter).slice(1)] as const),
   );
 
-  it('The review has a chapter for each standard of the list, and for no other', () => {
+  it('The review of the standards has a chapter for each standard of the list, and for no other', () => {
     const listed = rowsOf(readFileSync('docs/standards.md', 'utf8'))
       .map(([name = '']) => name)
       .filter((name) => name !== 'Standard');
@@ -30,7 +30,7 @@ describe('The review of the standards', () => {
     assert.deepEqual([...reviewed.keys()], listed);
   });
 
-  it('Each chapter has a table with three columns', () => {
+  it('Each chapter of the review of the standards has a table with three columns', () => {
     for (const chapter of chapters) {
       const [head, ...rows] = rowsOf(chapter);
       assert.deepEqual(head, HEAD, chapter.slice(0, 60));

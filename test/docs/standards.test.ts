@@ -30,7 +30,7 @@ describe('The list of standards', () => {
   const rows = rowsOf('docs/standards.md');
   const names = rows.map(([name = '']) => name).join('\n');
 
-  it('The list gives each standard a state, and names its tests or the reason for its absence', () => {
+  it('The list of standards gives each one a state, and names its tests or the reason for its absence', () => {
     assert.ok(rows.length > 60);
     for (const row of rows) {
       const [name, state = '', text = ''] = row;
@@ -41,7 +41,7 @@ describe('The list of standards', () => {
   });
 
   for (const readme of globSync('src/*/README.md')) {
-    it(`The list contains every standard that ${readme} names`, () => {
+    it(`The list of standards contains every one that ${readme} names`, () => {
       const specs = specsOf(readme);
       const numbers = [...specs.matchAll(/\b(\d{4,5})\b/g)].map(([, number = '']) => `RFC ${number}`);
       const others = specs
@@ -74,7 +74,7 @@ describe('The list of attacks', () => {
     );
   });
 
-  it('The list names a test for each attack, and every file in test/attacks', () => {
+  it('The list of attacks names a test for each one, and every file in test/attacks', () => {
     for (const row of rows) assert.ok(testsOf(row).length > 0, row[0]);
     const unnamed = globSync('attacks/*.test.ts', { cwd: 'test' }).filter((path) => !document.includes(`\`${path}\``));
     assert.deepEqual(unnamed, []);

@@ -63,7 +63,7 @@ for (const [name, start] of Object.entries(backends)) {
       await place.remove();
     });
 
-    it('The search finds values that are not secret, so it looks at the right bytes', () => {
+    it('The search of a stolen store finds public values, so it searches the right bytes', () => {
       const names = ['alice@example.com', 'newcomer@example.com', 'demo-web', 'Newcomer'];
       assert.equal(
         findBytes(
@@ -74,16 +74,16 @@ for (const [name, start] of Object.entries(backends)) {
       );
     });
 
-    it('The store contains no token, code, cookie, form secret, password or client secret in clear', () => {
+    it('A stolen store contains no token, code, cookie, form secret, password or client secret in clear', () => {
       assert.deepEqual(findBytes(bytes, seen.values), []);
       assert.ok(seen.values.size > 150, `only ${seen.values.size} values were looked for`);
     });
 
-    it('The store contains no key in clear', async () => {
+    it('A stolen store contains no key in clear', async () => {
       assert.deepEqual(findBytes(bytes, await keysOf(place, store)), []);
     });
 
-    it('The search would find such a value in clear', async () => {
+    it('The search of a stolen store would find a token in clear', async () => {
       const [[token, from] = ['', '']] = [...seen.values].filter(([, name]) => name === 'refresh_token');
       const forms = [token, Buffer.from(`xy${token}`).toString('base64'), Buffer.from(token).toString('hex')];
       for (const form of forms) await store.set(`test:${form.length}`, { form });
@@ -96,7 +96,7 @@ for (const [name, start] of Object.entries(backends)) {
       ]);
     });
 
-    it('The log contains none of these secrets either', () => {
+    it('The log contains no token, code, cookie, password or other secret in clear', () => {
       // What is no line of the log is the demo's greeting, which tells the demo's password.
       const lines = server
         .output()

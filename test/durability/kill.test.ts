@@ -58,7 +58,7 @@ for (const [what, { rounds, open }] of Object.entries(scenes)) {
 
     for (let round = 1; round <= rounds; round += 1) {
       const moment = Math.round(LONGEST * (0.3 + 0.7 * Math.random()));
-      it(`A kill after ${moment} ms loses nothing acknowledged, and lets nothing work twice`, async function () {
+      it(`A kill -9 after ${moment} ms loses nothing acknowledged, and lets nothing work twice`, async function () {
         this.timeout(60_000);
         const { issuer } = stage.place;
         const people = Array.from({ length: PEOPLE }, (_, at) => new Person(issuer, `person-${round}-${at}`));

@@ -111,7 +111,7 @@ for (const [name, start] of Object.entries(stores)) {
       }
     }
 
-    it('Each node knows the pages, sessions, codes and tokens of the other', async () => {
+    it('Each of two nodes knows the pages, sessions, codes and tokens of the other', async () => {
       const browser = new Browser();
       const request = authorizationRequest(issuer);
       const callback = await signIn(browser, request);
@@ -133,7 +133,7 @@ for (const [name, start] of Object.entries(stores)) {
       }
     });
 
-    it('A rolling restart of the nodes loses nothing and refuses nothing', async () => {
+    it('A rolling restart of two nodes loses nothing and refuses nothing', async () => {
       const people = [1, 2, 3].map((at) => new Person(issuer, `served-${at}`));
       await load(people, restartOneByOne());
       const broken = await Promise.all(people.map((person) => person.checkPromises()));

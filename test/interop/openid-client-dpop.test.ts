@@ -78,13 +78,13 @@ describe('openid-client with DPoP, at an API that uses the kit', () => {
     assert.deepEqual(answers, ['401 use_dpop_nonce', '200', '200']);
   });
 
-  it('The API refuses openid-client’s token with a proof by another key', async () => {
+  it('An API with the kit refuses openid-client’s token with a proof by another key', async () => {
     const token = await tokenFor(await newHandle());
     await assert.rejects(ask(token, await newHandle()), client.WWWAuthenticateChallengeError);
     assert.deepEqual(answers, ['401 invalid_token']);
   });
 
-  it('The API demands a proof if openid-client sends a token as a bearer token', async () => {
+  it('An API with the kit demands a proof if openid-client sends a token as a bearer token', async () => {
     const handle = await newHandle();
     const bound = await tokenFor(handle);
     const url = new URL('/notes', api.url);

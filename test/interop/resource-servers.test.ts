@@ -122,7 +122,7 @@ describe('API libraries with their default cache of /jwks', function () {
     return assert.fail('the same keys still sign');
   }
 
-  it('The libraries accept every token over three rotations with the default timetable', async () => {
+  it('Common API libraries accept every token over three rotations with the default timetable', async () => {
     await start({ 'express-oauth2-jwt-bearer': withJwtBearer, 'jwks-rsa': withJwksRsa() });
     for (let turn = 1; turn <= 3; turn += 1) {
       await allAccept(await newTokens());
@@ -138,7 +138,7 @@ describe('API libraries with their default cache of /jwks', function () {
     }
   });
 
-  it('The libraries accept every token if keys rotate every 10 seconds and are announced for 33', async () => {
+  it('Common API libraries accept every token if keys rotate every 10 seconds and are announced for 33', async () => {
     await start(
       { 'express-oauth2-jwt-bearer': withJwtBearer, 'jwks-rsa': withJwksRsa() },
       { sign: 10, announce: 33, jwks_max_age: 30, clock_skew: 1 },

@@ -70,14 +70,14 @@ describe('The published keys of a trusted issuer', () => {
     return typeof choice === 'string' ? choice : (choice.jwk.kid ?? '');
   }
 
-  it('The server fetches the keys once, even for concurrent requests', async () => {
+  it('The server fetches an issuer’s keys once, even for concurrent requests', async () => {
     const found = await Promise.all(Array.from({ length: 30 }, () => find('one')));
     assert.deepEqual([new Set(found), asked], [new Set(['one']), 1]);
     clock.advance(500);
     assert.deepEqual([await find('one'), asked], ['one', 1]);
   });
 
-  it('The server fetches the keys again for an unknown kid, but at most every 30 seconds', async () => {
+  it('The server fetches an issuer’s keys again for an unknown kid, but at most every 30 seconds', async () => {
     await find('one');
     publish('one', 'two');
     assert.deepEqual([await find('two'), asked], ['unknown', 1]);
@@ -90,7 +90,7 @@ describe('The published keys of a trusted issuer', () => {
     assert.equal(asked, 3);
   });
 
-  it('The server forgets a key ten minutes after the issuer has removed it', async () => {
+  it('The server forgets an issuer’s key ten minutes after the issuer has removed it', async () => {
     publish('one', 'two');
     assert.equal(await find('one'), 'one');
     publish('two');
@@ -99,7 +99,7 @@ describe('The published keys of a trusted issuer', () => {
     assert.equal(await find('two'), 'two');
   });
 
-  it('The server uses the keys for an hour while the issuer does not answer, and then none until it does', async () => {
+  it('The server uses an issuer’s keys for an hour while the issuer does not answer, and then none until it does', async () => {
     await find('one');
     status = 503;
     clock.advance(3600);
@@ -123,20 +123,20 @@ describe('The published keys of a trusted issuer', () => {
     'is too large': [200, JSON.stringify({ keys: [], padding: 'x'.repeat(70_000) }), /./],
   };
   for (const [what, [answer, text, failure]] of Object.entries(unusable)) {
-    it(`The keys are unavailable if the document ${what}, and the log says so`, async () => {
+    it(`An issuer’s keys are unavailable if the document ${what}, and the log says so`, async () => {
       [status, body] = [answer, text];
       assert.equal(await find('one'), 'unavailable');
       assert.match(failures.join(), failure);
     });
   }
 
-  it('The server does not fetch keys from a private address that the operator has not listed', async () => {
+  it('The server does not fetch an issuer’s keys from a private address that the operator has not listed', async () => {
     keys = opened([]);
     assert.equal(await find('one'), 'unavailable');
     assert.equal(asked, 0);
   });
 
-  it('The server accepts no secret and no private key from a published key set', async () => {
+  it('The server accepts no secret and no private key from an issuer’s key set', async () => {
     const set = [
       { kty: 'oct', k: 'c2VjcmV0', kid: 'one' },
       { ...newKeys('ES256').privateKey.export({ format: 'jwk' }), kid: 'one' },
@@ -147,7 +147,7 @@ describe('The published keys of a trusted issuer', () => {
     assert.deepEqual([await find('one'), await find('two')], ['weak', 'unknown']);
   });
 
-  it('The server refuses a weak key, and still uses the other keys of the set', async () => {
+  it('The server refuses an issuer’s weak key, and still uses the other keys', async () => {
     const short = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' });
     [status, body] = [200, JSON.stringify({ keys: [{ ...short, kid: 'short' }, KEYS['one']] })];
     const choice = await keys.find(issuer, { kid: 'short', alg: 'RS256' });

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { normaliseEmail } from '../../src/lib/email.ts';
 
 describe('An email address', () => {
-  it('The normal form of an address has no upper case and no surrounding space', () => {
+  it('The normal form of an email address has no upper case and no surrounding space', () => {
     assert.equal(normaliseEmail(' Ann.Smith+Tag@Mail.Example.COM\n'), 'ann.smith+tag@mail.example.com');
   });
 
@@ -13,13 +13,13 @@ describe('An email address', () => {
     assert.equal(normaliseEmail('ann@例え。テスト'), 'ann@xn--r8jz45g.xn--zckzah');
   });
 
-  it('The parser refuses characters that Unicode folds into those of another address', () => {
+  it('The email parser refuses characters that Unicode folds into those of another address', () => {
     const wrong = ['\u212Aate@example.com', 'ate@\u212A.example', 'a\uFF4En@example.com', 'ann@ex\uFF41mple.com'];
     for (const text of [...wrong, 'ann\uFF20example.com', 'ann@e\u017Fample.com', 'ann@\u0130.example'])
       assert.equal(normaliseEmail(text), undefined, JSON.stringify(text));
   });
 
-  it('The parser refuses domains that only a URL parser would accept', () => {
+  it('The email parser refuses domains that only a URL parser would accept', () => {
     for (const domain of [
       '%65xämple.com',
       'ex\u00E4mple.com:25',
@@ -33,19 +33,19 @@ describe('An email address', () => {
       assert.equal(normaliseEmail(`ann@${domain}`), undefined, domain);
   });
 
-  it('The parser refuses text that is no address', () => {
+  it('The email parser refuses text that is no address', () => {
     const wrong = ['', '@', 'ann', 'ann@', '@example.com', 'a@b@c.com', 'ann smith@example.com', 'ann@exa mple.com'];
     for (const text of [...wrong, 'ann\u0000@example.com', 'ann@example.com\r\nBcc: bob@example.com', 'ann@-x.com']) {
       assert.equal(normaliseEmail(text), undefined, JSON.stringify(text));
     }
   });
 
-  it('An address with letters that look like Latin ones is refused or differs from the Latin address', () => {
+  it('An email address with letters that look like Latin ones is refused or differs from the Latin address', () => {
     assert.equal(normaliseEmail('\u0430nn@example.com'), undefined);
     assert.equal(normaliseEmail('ann@ex\u0430mple.com'), 'ann@xn--exmple-4nf.com');
   });
 
-  it('An address has at most 254 characters, of which 64 come before the at sign', () => {
+  it('An email address has at most 254 characters, of which 64 come before the at sign', () => {
     const domain = `${'d'.repeat(60)}.`.repeat(3) + 'com';
     const local = 'a'.repeat(64);
     assert.equal(normaliseEmail(`${local}@${domain}`)?.length, 251);
@@ -53,7 +53,7 @@ describe('An email address', () => {
     assert.equal(normaliseEmail(`${local}@abcd.${domain}`), undefined);
   });
 
-  it('The parser never throws, and the normal form of a normal form is the same', () => {
+  it('The email parser never throws, and leaves a normal form unchanged', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.emailAddress()), (text) => {
         const email = normaliseEmail(text);

@@ -8,7 +8,7 @@ describe('Hidden characters', () => {
     assert.equal(hasHiddenCharacters(showHiddenCharacters(text)), false);
   });
 
-  it('The search finds a hidden character every time', () => {
+  it('The server finds a hidden character at every search', () => {
     for (let times = 0; times < 3; times += 1) assert.equal(hasHiddenCharacters('a\u200Bb'), true);
   });
 });

@@ -24,7 +24,7 @@ describe('The check of a public key', () => {
   const good = rsa(2048);
   const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' });
 
-  it('The check accepts common keys of every supported type', () => {
+  it('The key check accepts common keys of every supported type', () => {
     const others = [
       ...(['P-384', 'P-521'] as const).map((namedCurve) => generateKeyPairSync('ec', { namedCurve })),
       ...[generateKeyPairSync('ed25519'), generateKeyPairSync('ed448'), generateKeyPairSync('x25519')],
@@ -66,12 +66,12 @@ describe('The check of a public key', () => {
     'is a secret': { jwk: { kty: 'oct', k: 'AAAA' }, fault: /private/ },
   };
   for (const [what, { jwk, fault }] of Object.entries(weak)) {
-    it(`The check refuses a key that ${what}`, () => {
+    it(`The key check refuses a key that ${what}`, () => {
       assert.match(publicKeyFault({ ...jwk }) ?? 'nothing', fault);
     });
   }
 
-  it('The check refuses points of low order, for which anybody can make signatures', () => {
+  it('The key check refuses points of low order, for which anybody can make signatures', () => {
     const low = ['00'.repeat(32), `01${'00'.repeat(31)}`, `ec${'ff'.repeat(30)}7f`, `ed${'ff'.repeat(30)}7f`, `ee${'ff'.repeat(30)}7f`, `01${'00'.repeat(30)}80`, 'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a', '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05', 'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800', '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157']; // prettier-ignore
     for (const crv of ['Ed25519', 'X25519'])
       for (const hex of low) {

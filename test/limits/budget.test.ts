@@ -15,7 +15,7 @@ describe('A shared budget', () => {
   });
   afterEach(() => place.remove());
 
-  it('A burst from a subject that has used up its share takes nothing from others, not even for a moment', async () => {
+  it('A burst from a caller that has used up its share takes nothing from others, not even for a moment', async () => {
     const burst = Array.from({ length: 50 }, () => budget.spend(shares('flooder'), 10));
     const other = budget.spend(shares('other'), 10);
     assert.equal((await Promise.all(burst)).filter(Boolean).length <= 2, true);
@@ -23,7 +23,7 @@ describe('A shared budget', () => {
     assert.equal(await budget.spend(shares('third'), 10), true);
   });
 
-  it('A subject whose request is refused for lack of the common budget loses nothing of its own share', async () => {
+  it('A caller whose request is refused for lack of the common budget loses nothing of its own share', async () => {
     for (const subject of ['a', 'b', 'c', 'd', 'e']) assert.equal(await budget.spend(shares(subject), 20), true);
     assert.equal(await budget.spend(shares('late'), 20), false);
     place.clock.advance(6);
@@ -31,7 +31,7 @@ describe('A shared budget', () => {
     assert.equal(await budget.spend(shares('late'), 20), true);
   });
 
-  it('A refund from an earlier span does not count in the current one', async () => {
+  it('A budget refund from an earlier span does not count in the current one', async () => {
     await budget.spend(shares('one'), 20);
     place.clock.advance(SPAN + 1);
     await budget.giveBack(['one', 'all'], 20);
@@ -39,7 +39,7 @@ describe('A shared budget', () => {
     assert.equal(await budget.spend(shares('one'), 10), false);
   });
 
-  it('The budget remembers for a few seconds that a subject has nothing left, without asking the store', async () => {
+  it('The budget remembers for a few seconds that a caller has nothing left, without asking the store', async () => {
     assert.equal(budget.isSpent(shares('one')), false);
     await budget.spend(shares('one'), 20);
     assert.equal(budget.isSpent(shares('one')), false);

@@ -54,7 +54,7 @@ class Scene {
 }
 
 describe('The semaphore of password hashing', () => {
-  it('One task of an unknown caller runs at a time, and the other place is for known devices', async () => {
+  it('The semaphore runs one task of an unknown caller at a time, and keeps the other place for known devices', async () => {
     const scene = new Scene();
     await scene.come(false, ['a', 'b', 'c']);
     assert.deepEqual(scene.started, ['a']);
@@ -64,7 +64,7 @@ describe('The semaphore of password hashing', () => {
     assert.deepEqual(scene.started, ['a', 'owner', 'b']);
   });
 
-  it('Known devices use both places, but the next free one goes to an unknown caller', async () => {
+  it('Known devices can use both places of the semaphore, but the next free one goes to an unknown caller', async () => {
     const scene = new Scene();
     await scene.come(true, ['a', 'b', 'c', 'd']);
     await scene.come(false, ['newcomer']);
@@ -120,7 +120,7 @@ describe('The semaphore of password hashing', () => {
     assert.deepEqual(scene.refused, ['d']);
   });
 
-  it('A newcomer to a full queue displaces the last task of the block with the most waiting tasks', async () => {
+  it('A newcomer to the semaphore’s full queue displaces the last task of the block with the most waiting tasks', async () => {
     const scene = new Scene({ waiting: { known: 1, unknown: 3 } });
     await scene.come(false, ['flood/1', 'flood/2', 'flood/3', 'flood/4', 'a', 'b', 'c']);
     assert.deepEqual(scene.refused, ['flood/4', 'flood/3', 'c']);

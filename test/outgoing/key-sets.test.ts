@@ -34,7 +34,7 @@ describe('The fetched key sets', () => {
     'never comes': () => Promise.reject(new Error('timed out')),
   };
   for (const [what, how] of Object.entries(hostile)) {
-    it(`The server requests a URL whose response ${what} once in 30 seconds, and reports each attempt once`, async () => {
+    it(`If a key set’s response ${what}, the server repeats the request at most every 30 seconds`, async () => {
       answer = how;
       const sets = opened();
       for (let times = 0; times < 40; times += 1) await sets.at('https://victim.example/', { maxAge: 0 });
@@ -46,7 +46,7 @@ describe('The fetched key sets', () => {
     });
   }
 
-  it('The server keeps the former keys while a URL fails', async () => {
+  it('The server keeps a key set while its URL fails', async () => {
     const sets = opened();
     await sets.at('https://app.example/', { maxAge: 60 });
     clock.advance(600);
@@ -65,7 +65,7 @@ describe('The fetched key sets', () => {
   };
   const askedAt = (host: string): number => asked.filter((address) => new URL(address).host === host).length;
 
-  it('The server fetches for one caller, and from one host, only within the hourly budget', async () => {
+  it('The server fetches key sets for one caller, and from one host, only within the hourly budget', async () => {
     const sets = opened({ caller: 60, common: 400, reserve: 200 });
     for (let host = 0; host < 5; host += 1) await name(sets, { host: `${host}.example`, payer: '192.0.2.1' });
     assert.equal(asked.length, 60);
@@ -79,7 +79,7 @@ describe('The fetched key sets', () => {
     assert.equal(askedAt(HOST), 601);
   });
 
-  it('A few callers that name many URLs of a host leave requests to that host for other callers', async () => {
+  it('A few callers with many key set URLs on a host leave requests to that host for others', async () => {
     const sets = opened({ caller: 120, common: 400, reserve: 200 });
     for (let block = 0; block < 20; block += 1) await name(sets, { payer: `198.51.100.${block}` });
     const before = askedAt(HOST);
@@ -87,7 +87,7 @@ describe('The fetched key sets', () => {
     assert.ok(askedAt(HOST) - before >= 5, `${askedAt(HOST) - before} after ${before}`);
   });
 
-  it('The server still fetches URLs that have answered before, even if others used up the host’s budget', async () => {
+  it('The server still fetches key sets that it has fetched before, even if others used up the host’s budget', async () => {
     const sets = opened({ caller: 120, common: 400, reserve: 200 });
     const mine = { maxAge: 600, payer: '203.0.113.1' };
     await sets.at(`https://${HOST}/mine`, mine);
@@ -102,7 +102,7 @@ describe('The fetched key sets', () => {
     assert.deepEqual([other.keys.length, asked.length], [0, beforehand + 2]);
   });
 
-  it('One caller’s many URLs do not use up the reserve for other callers’ URLs', () => {
+  it('One caller’s many key set URLs do not use up the reserve for other callers’ URLs', () => {
     const budget = new FetchBudget({ clock, most: { caller: 1000, common: 1, reserve: 20 } });
     for (let n = 0; n < 20; n += 1) budget.answered(`https://host.example/${n}`, 'one');
     budget.answered('https://host.example/other', 'other');
@@ -112,7 +112,7 @@ describe('The fetched key sets', () => {
     assert.equal(budget.take('https://host.example/10', 'one'), false);
   });
 
-  it('The server keeps the keys of a URL if no budget remains for others', async () => {
+  it('The server keeps a cached key set if no budget remains for others', async () => {
     const sets = opened({ caller: 1, common: 400, reserve: 200 });
     await sets.at('https://app.example/', { maxAge: 600, payer: '203.0.113.1' });
     await name(sets, { times: 2500, payer: '192.0.2.1' });
@@ -121,7 +121,7 @@ describe('The fetched key sets', () => {
     assert.equal(asked.length, 2);
   });
 
-  it('The cache holds at most 8 MiB, so the server drops the oldest key sets', async () => {
+  it('The cache of key sets holds at most 8 MiB, and drops the oldest sets', async () => {
     answer = async () => Response.json({ keys: [{ kty: 'EC', padding: 'x'.repeat(60_000) }] });
     const sets = opened();
     for (let at = 0; at < 300; at += 1) await sets.at(`https://app.example/${at}`, { maxAge: 60 });

@@ -72,20 +72,20 @@ describe('Outgoing requests', () => {
 
   describe('Requests to hosts that the operator has not listed', () => {
     for (const spelling of SPELLINGS) {
-      it(`The guard refuses a request to ${spelling}`, async () => {
+      it(`The outgoing guard refuses a request to ${spelling}`, async () => {
         const fetch = outgoingFetch({ allow: ['other.example', '127.0.0.2'], resolve: resolveByName });
         await assert.rejects(fetch(`https://${spelling}:${portOf()}/`), refused(/not public/));
         assert.equal(connections, 0);
       });
     }
 
-    it('The guard asks the real DNS by default, and refuses localhost', async () => {
+    it('The outgoing guard asks the real DNS by default, and refuses localhost', async () => {
       const fetch = outgoingFetch({ allow: [] });
       await assert.rejects(fetch(`https://localhost:${portOf()}/`), refused(/localhost has no address, or one that/));
       assert.equal(connections, 0);
     });
 
-    it('The guard refuses every scheme but https', async () => {
+    it('The outgoing guard refuses every scheme but https', async () => {
       const fetch = outgoingFetch({ allow: [], resolve: resolveByName });
       for (const url of [
         'http://example.com/',
@@ -97,13 +97,13 @@ describe('Outgoing requests', () => {
         await assert.rejects(fetch(url), refused(/is not https/), url);
     });
 
-    it('The guard refuses a name if one of its addresses is private', async () => {
+    it('The outgoing guard refuses a name if one of its addresses is private', async () => {
       const fetch = outgoingFetch({ allow: [], resolve: async () => [NOWHERE, '127.0.0.1'] });
       await assert.rejects(fetch(`https://mixed.example:${portOf()}/`), refused(/not public/));
       assert.equal(connections, 0);
     });
 
-    it('The guard connects to the address that it checked, even if the name has another a moment later', async () => {
+    it('The outgoing guard connects to the address that it checked, even if the name has another a moment later', async () => {
       const answers = [[NOWHERE], ['127.0.0.1']];
       let asked = 0;
       const resolve = async (): Promise<string[]> => answers[asked++] ?? ['127.0.0.1'];
@@ -117,13 +117,13 @@ describe('Outgoing requests', () => {
       assert.deepEqual([asked, connections], [2, 0]);
     });
 
-    it('The guard does not wait for a name server that never answers', async () => {
+    it('The outgoing guard does not wait for a name server that never answers', async () => {
       const never = new Promise<string[]>(() => undefined);
       const fetch = outgoingFetch({ allow: [], resolve: () => never, timeout: 100 });
       await assert.rejects(fetch('https://slow.example/'), { name: 'TimeoutError' });
     });
 
-    it('The guard refuses a URL with credentials', async () => {
+    it('The outgoing guard refuses a URL with credentials', async () => {
       await assert.rejects(outgoingFetch({ allow: [host] })(`http://user:password@${host}/`), TypeError);
       assert.equal(connections, 0);
     });
@@ -133,7 +133,7 @@ describe('Outgoing requests', () => {
     const listed = (options: { maxBytes?: number; timeout?: number } = {}): typeof fetch =>
       outgoingFetch({ allow: [host], ...options });
 
-    it('The guard sends the method, headers and body, and returns the response', async () => {
+    it('The outgoing guard sends the method, headers and body, and returns the response', async () => {
       let received: IncomingMessage | undefined;
       let body = '';
       answer = (request, response) => {
@@ -155,7 +155,7 @@ describe('Outgoing requests', () => {
       assert.deepEqual([received?.headers['x-own'], received?.headers['accept-encoding']], ['yes', 'identity']);
     });
 
-    it('A listed host without a port allows every port, and a listed host with a port only that one', async () => {
+    it('An outgoing host that is listed without a port allows every port, and one with a port allows only that', async () => {
       answer = (_request, response) => response.end('here');
       assert.equal(
         await (await outgoingFetch({ allow: ['LOCALHOST'] })(`http://localhost:${portOf()}/`)).text(),
@@ -167,7 +167,7 @@ describe('Outgoing requests', () => {
       assert.equal(connections, 1);
     });
 
-    it('The guard accepts a certificate of the operator’s authority only for listed hosts', async () => {
+    it('The outgoing guard accepts a certificate of the operator’s authority only for listed hosts', async () => {
       const { cert, key } = selfSignedCertificate();
       const directory = await mkdtemp(join(tmpdir(), 'latchkey-authority-'));
       const secure = createTlsServer({ cert, key }, (_request, response) => response.end('here')).listen(
@@ -194,7 +194,7 @@ describe('Outgoing requests', () => {
       }
     });
 
-    it('The guard follows no redirect, neither to a private address nor to the same host', async () => {
+    it('The outgoing guard follows no redirect, neither to a private address nor to the same host', async () => {
       let calls = 0;
       for (const location of ['http://127.0.0.2:1/', 'https://169.254.169.254/', `http://${host}/again`]) {
         answer = (_request, response) => {
@@ -209,7 +209,7 @@ describe('Outgoing requests', () => {
       assert.equal(calls, 3);
     });
 
-    it('A request fails if the body arrives too slowly', async () => {
+    it('An outgoing request fails if the body arrives too slowly', async () => {
       let drip: NodeJS.Timeout | undefined;
       answer = (_request, response) => {
         response.writeHead(200).write(' ');
@@ -219,13 +219,13 @@ describe('Outgoing requests', () => {
       clearInterval(drip);
     });
 
-    it('A request fails if no response comes in time, or if the caller cancels it', async () => {
+    it('An outgoing request fails if no response comes in time, or if the caller cancels it', async () => {
       answer = () => undefined;
       await assert.rejects(listed({ timeout: 100 })(`http://${host}/`), { name: 'TimeoutError' });
       await assert.rejects(listed()(`http://${host}/`, { signal: AbortSignal.timeout(100) }), { name: 'TimeoutError' });
     });
 
-    it('The guard accepts a body up to the limit, with and without a Content-Length', async () => {
+    it('The outgoing guard accepts a body up to the limit, with and without a Content-Length', async () => {
       let length = 1000;
       let announced = true;
       answer = (_request, response) => {
@@ -243,7 +243,7 @@ describe('Outgoing requests', () => {
       }
     });
 
-    it('The guard stops reading an endless body', async () => {
+    it('The outgoing guard stops reading an endless body', async () => {
       let written = 0;
       answer = (_request, response) => {
         const more = (): void => {
@@ -256,21 +256,21 @@ describe('Outgoing requests', () => {
       assert.ok(written < 20_000_000, `${written} bytes`);
     });
 
-    it('The guard refuses a compressed response', async () => {
+    it('The outgoing guard refuses a compressed response', async () => {
       answer = (_request, response) => {
         response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc(10_000_000)));
       };
       await assert.rejects(listed()(`http://${host}/`), refused(/compressed/));
     });
 
-    it('The guard refuses endless headers', async () => {
+    it('The outgoing guard refuses endless headers', async () => {
       answer = (_request, response) => {
         response.writeHead(200, { 'x-long': 'x'.repeat(100_000) }).end();
       };
       await assert.rejects(listed()(`http://${host}/`), { code: 'HPE_HEADER_OVERFLOW' });
     });
 
-    it('The guard ignores proxies in the environment', async () => {
+    it('The outgoing guard ignores proxies in the environment', async () => {
       answer = (request, response) => response.end(request.url);
       const module = new URL('../../src/outgoing/outgoing-fetch.ts', import.meta.url).href;
       const script = `import { outgoingFetch } from ${JSON.stringify(module)};

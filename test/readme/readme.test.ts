@@ -44,36 +44,36 @@ describe('"Connect an app in five minutes"', function () {
 
   const write = ({ file = '', text }: Block): Promise<void> => writeFile(join(app, file), text);
 
-  it('The section has the blocks that the test can type', () => {
+  it('The README’s five-minute section has only blocks that the test can type', () => {
     assert.deepEqual(
       [shell.length, blocks.filter(({ language, file }) => language !== 'sh' && file === undefined)],
       [5, []],
     );
   });
 
-  it('The installation works in a fresh clone', async () => {
+  it('The README’s installation works in a fresh clone', async () => {
     execFileSync('git', ['clone', '-q', ROOT, 'latchkey'], { cwd: folder });
     await terminals.run(install, join(folder, 'latchkey'));
     for (const block of blocks.filter(({ file }) => file !== undefined)) await write(block);
   });
 
-  it('The commands create the secrets and start the server', async () => {
+  it('The README’s commands create the secrets and start the server', async () => {
     await terminals.leave(serve, app, 'http://localhost:3000/healthz');
     assert.match(terminals.output, /configuration is valid: latchkey\.yaml/);
   });
 
-  it('The command creates an account and asks for its password', async () => {
+  it('The README’s command creates an account and asks for its password', async () => {
     await terminals.run(account, app, [PASSWORD, PASSWORD]);
     assert.match(terminals.output, /added account you@example\.com/);
     assert.ok(!terminals.output.includes(PASSWORD));
   });
 
-  it('The three apps start', async () => {
+  it('The README’s three apps start', async () => {
     await terminals.leave(apps, app, 'http://localhost:5173/');
     await terminals.leave('sleep 600', app, 'http://localhost:5174/');
   });
 
-  it('The single-page app signs the person in and shows the API’s response', async () => {
+  it('The README’s single-page app signs the person in and shows the API’s response', async () => {
     await page.goto('http://localhost:5173/');
     await page.click('#sign-in');
     await page.fill('input[name=email]', 'you@example.com');
@@ -84,7 +84,7 @@ describe('"Connect an app in five minutes"', function () {
     console.log(`      from the clone to the signed-in page: ${Math.round((performance.now() - start) / 1000)} s`);
   });
 
-  it('The web app signs the person in without a password, and out again', async () => {
+  it('The README’s web app signs the person in without a password, and out again', async () => {
     await page.goto('http://localhost:5175/');
     await page.click('button[value=allow]');
     await page.getByText(/^Signed in as acc_/).waitFor();
@@ -92,14 +92,14 @@ describe('"Connect an app in five minutes"', function () {
     await signedOut(page, page.locator('input[name=password]'));
   });
 
-  it('The single-page app signs the person out', async () => {
+  it('The README’s single-page app signs the person out', async () => {
     await page.goto('http://localhost:5173/');
     await page.getByText('Signed in as You').waitFor();
     await page.click('#sign-out');
     await signedOut(page, page.getByText('Nobody is signed in.'));
   });
 
-  it('A machine client gets a token that the API accepts', async () => {
+  it('The README’s machine client gets a token that the API accepts', async () => {
     const before = terminals.output.length;
     await terminals.run(machine, app);
     const answer = JSON.parse(terminals.output.slice(before)) as { access_token: string; scope: string };

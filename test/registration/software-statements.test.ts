@@ -60,7 +60,7 @@ describe('Software statements', () => {
     assert.deepEqual([body['client_uri'], body['software_statement']], ['https://a.example', software_statement]);
   });
 
-  it('The server verifies a statement with its issuer’s published keys, if it may fetch them', async () => {
+  it('The server verifies a software statement with its issuer’s published keys, if it may fetch them', async () => {
     const answers = await Promise.all(
       ['https://remote.example', 'https://hidden.example'].map(async (iss) =>
         register(server, { software_statement: await statement({ iss }) }),
@@ -75,7 +75,7 @@ describe('Software statements', () => {
     );
   });
 
-  it('An update with or without the statement cannot change what the statement says', async () => {
+  it('A client’s update cannot change what its software statement says', async () => {
     const software_statement = await statement();
     const { body } = await register(server, { software_statement });
     const url = String(body['registration_client_uri']);
@@ -100,7 +100,7 @@ describe('Software statements', () => {
     assert.deepEqual([status, body['error']], [400, 'invalid_redirect_uri']);
   });
 
-  it('The server refuses a statement that is missing, forged, expired, for another audience or of another type', async () => {
+  it('The server refuses a software statement that is missing, forged, expired or for another purpose', async () => {
     const other = await generateKeyPair('ES256');
     const now = Math.floor(Date.now() / 1000);
     const { software_id: _none, ...idToken } = { software_id: '', sub: 'alice', redirect_uris: [VOUCHED] };

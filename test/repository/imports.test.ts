@@ -87,16 +87,16 @@ describe('The import checker', () => {
     violations.filter((violation) => violation.from === path).map((violation) => violation.rule.name);
 
   for (const [path, { imports, rule }] of Object.entries(FAULTS)) {
-    it(`The checker refuses that ${path} imports ${imports} (${rule})`, () =>
+    it(`The import checker refuses that ${path} imports ${imports} (${rule})`, () =>
       assert.ok(rulesAgainst(path).includes(rule)));
   }
 
-  it('The checker accepts rooms whose imports run downwards', () => {
+  it('The import checker accepts rooms whose imports run downwards', () => {
     const sound = Object.keys(SOUND).filter((path) => path !== 'src/lib/egg.ts');
     assert.deepEqual(sound.flatMap(rulesAgainst), []);
   });
 
-  it('The checker names a module that nothing imports', () => {
+  it('The import checker names a module that nothing imports', () => {
     assert.ok(rulesAgainst('src/signals/sideways.ts').includes('no-dead-module'));
   });
 });

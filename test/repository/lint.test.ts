@@ -83,27 +83,28 @@ describe('The lint rules of this repository', () => {
   }
 
   for (const { code, home, says } of [...FAULTS, ...PATCHES]) {
-    it(`The rules refuse ${code} outside ${home}`, async () =>
+    it(`The lint rules refuse ${code} outside ${home}`, async () =>
       assert.match(await complaints(code, 'src/host/x.ts'), says));
-    it(`The rules allow ${code} in ${home}`, async () => assert.equal(await complaints(code, home), ''));
+    it(`The lint rules allow ${code} in ${home}`, async () => assert.equal(await complaints(code, home), ''));
   }
 
   for (const { code, isRefused } of COMMENTS) {
-    it(`The rules ${isRefused ? 'refuse' : 'allow'} the comment in ${JSON.stringify(code)}`, async () => {
+    it(`The lint rules ${isRefused ? 'refuse' : 'allow'} the comment in ${JSON.stringify(code)}`, async () => {
       const found = await complaints(code, 'src/lib/x.ts');
       assert.equal(found.includes('Open the comment with a noun or a verb'), isRefused, found);
     });
   }
 
   for (const { code, says } of ENDLESS)
-    it(`The rules refuse ${code} in tests`, async () => assert.match(await complaints(code, 'test/host/x.ts'), says));
+    it(`The lint rules refuse ${code} in tests`, async () =>
+      assert.match(await complaints(code, 'test/host/x.ts'), says));
 
   for (const code of ENDING)
-    it(`The rules allow ${code} in tests`, async () => {
+    it(`The lint rules allow ${code} in tests`, async () => {
       assert.doesNotMatch(await complaints(code, 'test/host/x.ts'), /until\(\)|Bound|await using/);
     });
 
   for (const { code, says } of REFUSED_EVERYWHERE) {
-    it(`The rules refuse ${code}`, async () => assert.match(await complaints(code, 'src/host/x.ts'), says));
+    it(`The lint rules refuse ${code}`, async () => assert.match(await complaints(code, 'src/host/x.ts'), says));
   }
 });

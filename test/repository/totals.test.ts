@@ -18,16 +18,16 @@ const PASS = "it('passes', () => {});";
 const FAIL = "it('fails', () => { throw new Error('no'); });";
 
 describe('The last line of a test run', () => {
-  it('The last line counts the tests that passed and those that failed', async () => {
+  it('The last line of a test run counts the tests that passed and those that failed', async () => {
     assert.deepEqual(await run(`${PASS}${FAIL}`), { lastLine: '1 passed, 1 failed', code: 1 });
   });
 
-  it('The last line counts a skipped test as failed', async () => {
+  it('The last line of a test run counts a skipped test as failed', async () => {
     assert.deepEqual(await run(`${PASS}it.skip('later', () => {});`), { lastLine: '1 passed, 1 failed', code: 1 });
     assert.deepEqual(await run(`${PASS}it('is only planned');`), { lastLine: '1 passed, 1 failed', code: 1 });
   });
 
-  it('A run with an exclusive test fails and has no last line with counts', async () => {
+  it('A test run with an exclusive test fails and has no last line with counts', async () => {
     const { lastLine, code } = await run(`${PASS}it.only('alone', () => {});`);
     assert.deepEqual({ counts: lastLine?.includes('passed'), code }, { counts: false, code: 1 });
   });

@@ -58,7 +58,7 @@ describe('The words of the repository', () => {
   const glossary = readFileSync('docs/glossary.md', 'utf8');
 
   for (const { word, most } of [...WORDS, ...PHRASES]) {
-    it(`The files contain ${String(word)} at most ${most} times`, () => {
+    it(`The repository contains ${String(word)} at most ${most} times`, () => {
       const count = texts.reduce((sum, text) => sum + (text.match(word)?.length ?? 0), 0);
       assert.ok(count <= most, `found ${count} times: use the term of docs/glossary.md`);
     });

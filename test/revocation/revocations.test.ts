@@ -108,7 +108,7 @@ describe('The revocation journal', () => {
     assert.deepEqual(failures, []);
   });
 
-  it('A listener that failed hears of the revocation again under the same id, and the sweeps continue', async () => {
+  it('A listener that failed hears of a revocation again under the same id, and the sweeps continue', async () => {
     const ids: string[] = [];
     const failing = node(({ id }) => {
       ids.push(id);

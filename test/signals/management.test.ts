@@ -70,7 +70,7 @@ describe('The management of streams', () => {
     });
   });
 
-  it('A new stream delivers by poll unless the receiver asks otherwise, and only the supported events', async () => {
+  it('A new event stream delivers by poll unless the receiver asks otherwise, and only the supported events', async () => {
     const asked = [SESSION_REVOKED, CREDENTIAL_CHANGE, 'urn:example:unknown'];
     const receiver = await Receiver.of(server.issuer, 'stranger');
     const { status, body } = await receiver.call('POST', '/ssf/streams', { events_requested: asked, unknown: 1 });
@@ -92,7 +92,7 @@ describe('The management of streams', () => {
     assert.deepEqual((await receiver.call('GET', '/ssf/streams')).body, []);
   });
 
-  it('PATCH changes the named members of a stream, and PUT replaces the stream', async () => {
+  it('PATCH changes the named members of an event stream, and PUT replaces it', async () => {
     const described = { ...push('https://receiver.example/a'), events_requested: [SESSION_REVOKED], description: 'A' };
     const id = await manager.stream(described);
     const updated = await manager.call('PATCH', '/ssf/streams', { stream_id: id, description: 'B' });
@@ -109,7 +109,7 @@ describe('The management of streams', () => {
       assert.equal((await manager.call('PATCH', '/ssf/streams', { stream_id: id, ...foreign })).status, 400);
   });
 
-  it('The server never returns a stream’s authorization header, and stores it sealed', async () => {
+  it('The server never returns an event stream’s authorization header, and stores it sealed', async () => {
     const created = await manager.call(
       'POST',
       '/ssf/streams',

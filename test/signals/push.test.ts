@@ -71,7 +71,7 @@ for (const backend of serverStores) {
         return subject.session?.id ?? subject.id;
       });
 
-    it('A push contains a signed security event token and the receiver’s authorization header', async () => {
+    it('The server pushes a signed security event token with the receiver’s authorization header', async () => {
       const [happened = assert.fail()] = signOuts(alice, 1);
       await publish(server.config, happened);
       await receiver.whenArrived(1);

@@ -19,7 +19,7 @@ describe('The accessibility checks of axe', function () {
   after(() => browser.close());
 
   for (const colorScheme of ['light', 'dark'] as const) {
-    it(`The checks find no fault on any page in the ${colorScheme} colour scheme`, async () => {
+    it(`The checks of axe find no fault on any page in the ${colorScheme} colour scheme`, async () => {
       const found: string[] = [];
       for (const { label, html } of renderedPages()) {
         const viewport = { width: 375, height: 812 };

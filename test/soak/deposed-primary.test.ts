@@ -139,19 +139,19 @@ describe('Two nodes whose Redis primary is deposed under load', function () {
     await until(areReady, 120_000);
   }
 
-  it('The nodes lose and repeat nothing if the primary loses its Sentinels', async () => {
+  it('Two nodes lose and repeat nothing if the Redis primary loses its Sentinels', async () => {
     await under((former) => set.cut(former));
   });
 
-  it('The nodes lose and repeat nothing if the primary loses its Sentinels and replicas', async () => {
+  it('Two nodes lose and repeat nothing if the Redis primary loses its Sentinels and replicas', async () => {
     await under((former) => set.cut(former, { replicas: true }));
   });
 
-  it('The nodes lose and repeat nothing in a planned failover', async () => {
+  it('Two nodes lose and repeat nothing in a planned Redis failover', async () => {
     await under(() => set.failover());
   });
 
-  it('The nodes are not ready within five seconds after they lose the Sentinels', async () => {
+  it('Two nodes are not ready within five seconds after they lose the Sentinels', async () => {
     assert.equal(await areReady(), true);
     for (const sentinel of set.sentinels) sentinel.process.kill('SIGSTOP');
     await sleep(UNREADY_WITHIN);

@@ -63,7 +63,7 @@ for (const backend of serverStores) {
       await until(async () => kids.add(kidOf(await machineToken())).size > times);
     }
 
-    it('The rotations cause no refused request, and readers of either server verify every token', async () => {
+    it('Key rotations cause no refused request, and readers of either server verify every token', async () => {
       const keySets = servers.map(({ port }) =>
         createRemoteJWKSet(new URL(`http://localhost:${port}/jwks`), {
           // What a reader may keep, and no second look at a key that it does not know.
@@ -82,7 +82,7 @@ for (const backend of serverStores) {
       });
     });
 
-    it('The rotations leave people signed in and refresh tokens valid', async () => {
+    it('Key rotations leave people signed in and refresh tokens valid', async () => {
       const browser = new Browser();
       const parameters = { scope: 'openid offline_access', prompt: 'consent' };
       const { refresh_token } = await tokensFor(issuer, { browser, parameters });
@@ -114,7 +114,7 @@ for (const backend of serverStores) {
       assert.equal((await answerAtOnce(new Browser(), request))['error'], 'invalid_request');
     });
 
-    it('The rotations leave no former engine in memory', async () => {
+    it('Key rotations leave no former engine in memory', async () => {
       // Collects garbage, and counts what is left.
       const before = queryObjects(Provider, { format: 'count' });
       await untilTurned(2);

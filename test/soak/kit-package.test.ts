@@ -113,7 +113,7 @@ describe('The published kit', function () {
   });
   after(() => rm(project, { recursive: true, force: true }));
 
-  it('The package is one tarball of less than 300 KB that depends only on jose', async () => {
+  it('The kit’s package is one tarball of less than 300 KB that depends only on jose', async () => {
     assert.ok((await stat(tarball)).size < 300_000);
     const alone = await mkdtemp(join(tmpdir(), 'latchkey-alone-'));
     try {
@@ -199,7 +199,7 @@ describe('The published kit', function () {
     });
   });
 
-  it('The package’s types are complete and pass strict checks', async () => {
+  it('The kit’s types are complete and pass strict checks', async () => {
     for (const name of ['@types/node', 'undici-types']) {
       await mkdir(join(project, 'node_modules/@types'), { recursive: true });
       await symlink(resolve('node_modules', name), join(project, 'node_modules', name));

@@ -81,7 +81,7 @@ describe('Apps that lose every third response, with two nodes', function () {
   }
 
   for (const backend of sharedStores) {
-    it(`The apps lose no session and keep one refresh token family each, on ${backend.name}`, async () => {
+    it(`Apps that lose every third response keep their sessions and one refresh token family each, on ${backend.name}`, async () => {
       await start({}, () => backend.start());
       const apps = await signedIn(APPS);
       await tellProgress(apps, refreshAll(apps, REFRESHES));
@@ -97,7 +97,7 @@ describe('Apps that lose every third response, with two nodes', function () {
     });
   }
 
-  it('The apps lose sessions if there is no refresh window', async () => {
+  it('Apps that lose every third response lose sessions without a refresh window', async () => {
     await start({ tokens: { refresh_window: 0 } });
     const apps = await signedIn(12);
     await refreshAll(apps, 10);

@@ -31,7 +31,7 @@ describe(`Two processes on one ${pooled.name} in transaction mode`, () => {
 });
 
 describe('A node on PostgreSQL behind PgBouncer', () => {
-  it('The node leaves no setting and no prepared statement in a shared session', async () => {
+  it('A node behind PgBouncer leaves no setting and no prepared statement in a shared session', async () => {
     const running = await pooled.start();
     const store = await openStore(running.url, systemClock);
     try {

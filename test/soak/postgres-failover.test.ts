@@ -83,7 +83,7 @@ describe('A PostgreSQL with a synchronous replica', function () {
     await until(areWell, PATIENCE);
   });
 
-  it('A code works only once across a promotion, after which the former primary becomes a replica', async () => {
+  it('A code works only once across a promotion of the PostgreSQL replica', async () => {
     const heard: string[] = [];
     await storeAt(1).subscribe('channel', (message) => heard.push(message));
     const refused = await race('promotion', async () => {

@@ -46,7 +46,7 @@ describe('A Redis Cluster whose replicas must acknowledge writes', function () {
     }, PATIENCE);
   }
 
-  it('The server acknowledges nothing that a replica lacks, and continues once the replicas are back', async () => {
+  it('The server acknowledges nothing that a Redis replica lacks, and continues once the replicas are back', async () => {
     await acknowledges();
     for (const { replica } of cluster.shards) replica.process.kill('SIGSTOP');
     await refuses();
@@ -57,7 +57,7 @@ describe('A Redis Cluster whose replicas must acknowledge writes', function () {
     await use.assertKept();
   });
 
-  it('The server loses nothing when replicas become primaries', async () => {
+  it('The server loses nothing when Redis replicas become primaries', async () => {
     await acknowledges();
     for (const shard of cluster.shards.slice(0, 2)) {
       shard.primary.process.kill('SIGSTOP');

@@ -55,13 +55,13 @@ describe('The speed of latchkey keys revoke beside two processes on Redis', func
     return `least ${least.toFixed()} ms, median ${median.toFixed()} ms, most ${most.toFixed()} ms`;
   };
 
-  it('The notice makes both processes revoke the key at once, although they poll only once a minute', async () => {
+  it('The notice of a revoked key makes two processes revoke it at once, though they poll only once a minute', async () => {
     server = await startTwoNodes();
     const took = await revokeOften(REVOCATIONS);
     console.log(`      from the command to the last node, ${REVOCATIONS} times: ${figures(took)}`);
   });
 
-  it('Both processes revoke the key at their next poll if no notice can be sent', async () => {
+  it('Two processes revoke a signing key at their next poll if no notice can be sent', async () => {
     server = await startTwoNodes({ keys: { announce: ANNOUNCE } });
     const redis = new Redis(server.place.store);
     try {

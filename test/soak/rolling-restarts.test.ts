@@ -182,7 +182,7 @@ describe('Twenty rolling restarts of two nodes', function () {
   });
 
   for (const name of Object.keys(proxies)) {
-    it(`The restarts lose no request on the persistent connections behind ${name}`, () => {
+    it(`Rolling restarts lose no request on the persistent connections behind ${name}`, () => {
       const result = results.get(name);
       if (result?.status !== 'fulfilled') throw result?.reason;
       assert.deepEqual(result.value.faults.slice(0, 10), [], result.value.output);

@@ -31,7 +31,7 @@ describe('Signing keys that rotate every second in two processes on Redis under 
     return { load, readers };
   }
 
-  it('Sixty rotations in a minute fail no request and no reader of /jwks', async () => {
+  it('Sixty key rotations in a minute fail no request and no reader of /jwks', async () => {
     const { load, readers } = await start(EVERY_SECOND);
     const began = performance.now();
     const print = (): void => {
@@ -53,7 +53,7 @@ describe('Signing keys that rotate every second in two processes on Redis under 
     await load.lookBack();
   });
 
-  it('Rotations in an HSM fail no request and no reader of /jwks', async () => {
+  it('Key rotations in an HSM fail no request and no reader of /jwks', async () => {
     const token = freshToken();
     const { load, readers } = await start({ ...EVERY_SECOND, signer: 'pkcs11', pkcs11: token });
     await load.run(() => load.faults.length > 0 || readers.rotations >= ROTATIONS);
@@ -63,7 +63,7 @@ describe('Signing keys that rotate every second in two processes on Redis under 
     assert.ok((await privateKeysIn(token)).length < ROTATIONS - EVERY_SECOND.announce);
   });
 
-  it('Readers fail if keys are not announced for as long as /jwks may be cached', async () => {
+  it('Readers of /jwks fail if keys are not announced for as long as they may cache it', async () => {
     const { load, readers } = await start({ ...EVERY_SECOND, announce: 0, jwks_max_age: 2 });
     await load.run(() => load.faults.length > 0 || readers.rotations >= ROTATIONS);
     assert.match(load.faults[0] ?? '', /no applicable key found in the JSON Web Key Set/);

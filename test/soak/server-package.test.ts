@@ -26,13 +26,13 @@ describe('The packed server', function () {
   });
   after(() => rm(folder, { recursive: true, force: true }));
 
-  it('The package has less than a megabyte, and latchkey prints its version', async () => {
+  it('The server’s package has less than a megabyte, and latchkey prints its version', async () => {
     assert.ok((await stat(tarball)).size < 1_000_000);
     const { stdout } = await run('npx', ['latchkey', '--version'], { cwd: folder });
     assert.match(stdout, /0\.1\.0/);
   });
 
-  it('The package starts the demo with Node from its dependency, and signs a person in', async () => {
+  it('The server’s package starts the demo with Node from its dependency, and signs a person in', async () => {
     const port = await freePort(5);
     const environment = { ...process.env, LATCHKEY_PORT: String(port), NODE_ENV: 'development' };
     const child = spawn('npx', ['latchkey', 'start'], { cwd: folder, env: environment, detached: true });
@@ -56,7 +56,7 @@ describe('The packed server', function () {
     }
   });
 
-  it('The package checks a configuration', async () => {
+  it('The server’s package checks a configuration', async () => {
     await writeFile(join(folder, 'latchkey.yaml'), 'issuer: https://login.example.com\n');
     const { stdout } = await run('npx', ['latchkey', 'check-config'], { cwd: folder });
     assert.match(stdout, /login\.example\.com|valid|can be used/);

@@ -59,7 +59,7 @@ for (const store of twoServerStores) {
       ['one block', 1],
       ['1,000 blocks', 1000],
     ] as const) {
-      it(`A flood from ${from} lets known devices sign in, and the store grows only as much as the documents say`, async () => {
+      it(`A flood from ${from} lets known devices sign in, and grows the store no more than documented`, async () => {
         const empty = await server.storeSize();
         const usual = await server.signIns((count) => count === USUAL);
         const forms = await server.openForms();

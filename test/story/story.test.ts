@@ -41,7 +41,7 @@ describe('The story of the demo in a browser', function () {
     }
   });
 
-  it('Alice signs in to the first app, which shows the claims of her tokens', async () => {
+  it('Alice signs in to the first demo app, which shows the claims of her tokens', async () => {
     await notes.goto(app(1));
     await notes.click('#sign-in');
     await fillIn(notes, { email: 'alice@example.com', password: 'latchkey-demo' });
@@ -57,13 +57,13 @@ describe('The story of the demo in a browser', function () {
     assert.equal(accessToken['sub'], idToken['sub']);
   });
 
-  it('Alice can read her notes, but not the administration', async () => {
+  it('Alice can read her notes, but not the administrators’ page', async () => {
     assert.match(await call(notes, '/me'), /^200/);
     assert.match(await call(notes, '/notes'), /^200/);
     assert.match(await call(notes, '/admin'), /^403/);
   });
 
-  it('The second app signs Alice in without a password', async () => {
+  it('The second demo app signs Alice in without a password', async () => {
     photos = await person.newPage();
     await photos.goto(app(2));
     await shows(photos, '#person-name', 'Alice');
@@ -90,7 +90,7 @@ describe('The story of the demo in a browser', function () {
     assert.equal(await notes.isVisible('#signed-in'), false);
   });
 
-  it('The administrator can read the administration', async () => {
+  it('The administrator can read the administrators’ page', async () => {
     await notes.click('#sign-in');
     await fillIn(notes, { email: 'admin@example.com', password: 'latchkey-demo' });
     await shows(notes, '#person-name', 'Admin');
