@@ -17,7 +17,7 @@ for (const backend of serverStores) {
     });
     after(() => nodes.stop());
 
-    it('The page lists each app with its access, and removing an app revokes its tokens on every node', async () => {
+    it('The page of apps lists each app with its access, and removing an app revokes its tokens on every node', async () => {
       const {
         issuer,
         origins: [, other],
@@ -50,7 +50,7 @@ for (const backend of serverStores) {
       assert.match(again.html, /Allow <bdi>Demo web app<\/bdi> to use your account\?/);
     });
 
-    it('An app disappears from the page when the session that it used ends', async () => {
+    it('An app disappears from the page of apps when the session that it used ends', async () => {
       const { issuer } = nodes;
       const person = ADMIN;
       const [desk, phone] = [

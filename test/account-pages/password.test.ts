@@ -29,7 +29,7 @@ for (const backend of serverStores) {
       return (await browser.submit(page, { email: ALICE.email, password }, 'http://localhost:')).status !== 401;
     };
 
-    it('The change ends all other sessions and refresh token families on every node, and keeps this session', async () => {
+    it('A password change ends all other sessions and refresh token families on every node, and keeps this session', async () => {
       const {
         issuer,
         origins: [, other],
@@ -57,7 +57,7 @@ for (const backend of serverStores) {
       assert.ok(await canRefresh(other, await inNewBrowser(issuer, { browser: desk.browser })));
     });
 
-    it('The form refuses a wrong current password, and limits attempts as the sign-in does', async () => {
+    it('The password form refuses a wrong current password, and limits attempts as the sign-in does', async () => {
       const desk = await inNewBrowser(nodes.issuer);
       const wrong = await change(desk, 'a wrong password');
       assert.equal(wrong.status, 401);
@@ -73,7 +73,7 @@ for (const backend of serverStores) {
       assert.ok(await isSignedIn(nodes, desk));
     });
 
-    it('The form explains a refused new password, changes nothing, and repeats no password in the page', async () => {
+    it('The password form explains a refused new password, changes nothing, and repeats no password in the page', async () => {
       const desk = await inNewBrowser(nodes.issuer);
       const phone = await inNewBrowser(nodes.issuer, { on: 'a phone' });
       const cases: [Page, RegExp][] = [
@@ -95,7 +95,7 @@ for (const backend of serverStores) {
       assert.ok(await canRefresh(nodes.origins[1], phone));
     });
 
-    it("The server refuses a form without the CSRF token of this browser's page", async () => {
+    it("The server refuses a password form without the CSRF token of this browser's page", async () => {
       const { issuer } = nodes;
       const [desk, phone] = [await inNewBrowser(issuer), await inNewBrowser(issuer, { on: 'a phone' })];
       const theirs = /name="csrf" value="([^"]+)"/.exec((await phone.browser.visit(`${issuer}/password`)).html)?.[1];

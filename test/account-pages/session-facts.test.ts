@@ -72,7 +72,7 @@ describe('Session details on the sessions page', () => {
     return (await accounts.findByEmail(email))?.id ?? assert.fail(`${email} has no account`);
   }
 
-  it('The page shows the sign-in time in words and in a machine-readable form, equal to the minute', async () => {
+  it('The sessions page shows the sign-in time in words and in a machine-readable form, equal to the minute', async () => {
     const own = await start();
     const before = Date.now();
     const browser = await signedIn(own);
@@ -85,7 +85,7 @@ describe('Session details on the sessions page', () => {
     assert.equal(Date.parse(words.replace(' at', '')), Math.floor(Date.parse(machine) / 60_000) * 60_000);
   });
 
-  it('The page names the browser of each session, or says "A browser" if it is unknown', async () => {
+  it('The sessions page names the browser of each session, or says "A browser" if it is unknown', async () => {
     const own = await start();
     const browser = await signedIn(own);
     await signedIn(own, ADDRESS, 'TV');
@@ -99,7 +99,7 @@ describe('Session details on the sessions page', () => {
     ['none', /^(?!.* From )/, /^(?!.*(?:place|2001:db8))/],
   ];
   for (const [place, shown, kept] of PLACES) {
-    it(`The session keeps and shows the client address as the operator allows: ${place ?? 'left out'}`, async () => {
+    it(`The sessions page shows the client address as the operator allows: ${place ?? 'left out'}`, async () => {
       const own = await start(place);
       const browser = await signedIn(own);
       assert.match(await shownTo(browser, own), shown);
@@ -107,7 +107,7 @@ describe('Session details on the sessions page', () => {
     });
   }
 
-  it('The page never shows a finer client address than the operator allows now', async () => {
+  it('The sessions page never shows a finer client address than the operator allows now', async () => {
     const first = await start('address');
     const browser = await signedIn(first);
     for (const [place, shown] of PLACES) {
@@ -119,7 +119,7 @@ describe('Session details on the sessions page', () => {
     }
   });
 
-  it('The page shows a session of an earlier version without an address', async () => {
+  it('The sessions page shows a session of an earlier version without an address', async () => {
     const own = await start();
     const browser = await signedIn(own);
     const store = await openStore(own.config.stores.grants, systemClock);
@@ -134,7 +134,7 @@ describe('Session details on the sessions page', () => {
     assert.match(await shownTo(browser, own), /A browser This browser Signed in .* UTC, a moment ago Apps Notes/);
   });
 
-  it('The page hides a session of another account, even if the index of this account lists it', async () => {
+  it('The sessions page hides a session of another account, even if the index of this account lists it', async () => {
     const own = await start();
     await signedIn(own);
     const admin = await signedIn(own, ADDRESS, 'TV', ADMIN);

@@ -20,7 +20,7 @@ for (const backend of serverStores) {
       return nodes.stop();
     });
 
-    it('The page lists each session with browser, apps and time, and can end each other one on every node', async () => {
+    it('The sessions page lists each session with browser, apps and time, and can end each other one on every node', async () => {
       const {
         issuer,
         origins: [, other],
@@ -87,7 +87,7 @@ for (const backend of serverStores) {
       assert.ok(await canRefresh(issuer, desk));
     });
 
-    it('The form ends neither a session of another account nor the session of this browser', async () => {
+    it('The sessions form ends neither a session of another account nor the session of this browser', async () => {
       const { issuer } = nodes;
       const desk = await inNewBrowser(issuer);
       const admins = [await inNewBrowser(issuer, { person: ADMIN }), await inNewBrowser(issuer, { person: ADMIN })];
@@ -101,7 +101,7 @@ for (const backend of serverStores) {
       for (const each of [desk, ...admins]) assert.ok(await isSignedIn(nodes, each));
     });
 
-    it('The server refuses a form without the CSRF token of this browser and account', async () => {
+    it('The server refuses a sessions form without the CSRF token of this browser and account', async () => {
       const { issuer } = nodes;
       const [desk, phone] = [await inNewBrowser(issuer), await inNewBrowser(issuer, { on: 'a phone' })];
       const admin = await inNewBrowser(issuer, { person: ADMIN });
@@ -126,7 +126,7 @@ for (const backend of serverStores) {
       assert.ok(await isSignedIn(nodes, admin));
     });
 
-    it('A form that is sent twice ends its session once, and both nodes give the same answer', async () => {
+    it('A sessions form that is sent twice ends its session once, and both nodes give the same answer', async () => {
       const { issuer, origins } = nodes;
       const desk = await inNewBrowser(issuer);
       await inNewBrowser(issuer, { on: 'a phone' });

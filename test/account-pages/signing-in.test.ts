@@ -23,7 +23,7 @@ describe('Signing in to an account page', () => {
   };
 
   for (const path of PAGES) {
-    it(`The sign-in leads back to ${path} and also signs the person in to apps`, async () => {
+    it(`The sign-in for an account page leads back to ${path} and also signs the person in to apps`, async () => {
       const browser = new Browser();
       const form = await open(browser, path);
       assert.match(wordsOf(form), /^Sign in to continue to Latchkey demo/);
@@ -47,7 +47,7 @@ describe('Signing in to an account page', () => {
     assert.equal((await browser.submit(await browser.visit(at(signUp)), person)).url, at('/apps'));
   });
 
-  it('The return path ignores every target that is not an account page', async () => {
+  it('The return path of the sign-in ignores every target that is not an account page', async () => {
     const targets = [
       '//evil.example',
       'https://evil.example/',
@@ -88,7 +88,7 @@ describe('Signing in to an account page', () => {
     assert.match(refused.headers.get('location') ?? '', /error=unauthorized_client/);
   });
 
-  it('A form of an ended session leads to the sign-in, and from there back to its page', async () => {
+  it('An account form of an ended session leads to the sign-in, and from there back to its page', async () => {
     const { browser } = await inNewBrowser(server.issuer);
     const form = await browser.visit(at('/password'));
     await browser.submit(await browser.visit(at('/logout')), { logout: 'yes' });
@@ -99,7 +99,7 @@ describe('Signing in to an account page', () => {
     assert.equal((await browser.submit(await browser.visit(linkOf(gone)), { ...ALICE })).url, at('/password'));
   });
 
-  it('A form with a foreign CSRF token is refused with a link that opens the page again', async () => {
+  it('An account form with a foreign CSRF token is refused with a link that opens the page again', async () => {
     const { browser } = await inNewBrowser(server.issuer, { person: ADMIN });
     const body = new URLSearchParams({ csrf: 'of.another', current: 'x', next: 'y', again: 'y' });
     const old = await browser.visit(at('/password'), { method: 'POST', body });

@@ -53,7 +53,7 @@ describe('Request admission', () => {
       assert.equal(answer.status, 200);
     });
 
-    it('The host may include the default port if the issuer uses it', async () => {
+    it('The Host header may include the default port if the issuer uses it', async () => {
       const change = (config: Config): Config => ({ ...config, issuer: 'https://login.example' });
       await using server = await startTestServer({ change });
       for (const [host, status] of [
@@ -65,7 +65,7 @@ describe('Request admission', () => {
       }
     });
 
-    it('The host may be an alias with or without the default port, in any configured spelling', async () => {
+    it('The Host header may be an alias with or without the default port, in any configured spelling', async () => {
       const change = (config: Config): Config => ({
         ...config,
         issuer: 'https://login.example',

@@ -36,7 +36,7 @@ describe('Responses to a server fault', () => {
     });
   });
 
-  it('The error page shows the request id and hides the cause', async () => {
+  it('The error page of a server fault shows the request id and hides the cause', async () => {
     const browser = new Browser();
     const { url } = await browser.visit(authorizationRequest(server.issuer).url);
     const uid = new URL(url).pathname.split('/')[2] ?? '';

@@ -109,7 +109,7 @@ describe('Connection draining', () => {
     await server.close();
   });
 
-  it('The server closes all connections immediately when it must stop now', async () => {
+  it('The server closes all connections when it must stop immediately', async () => {
     const socket = await connected(server.port);
     socket.write(tokenRequestHead(host) + BODY.slice(0, 5));
     await ask(await connected(server.port), `GET /healthz HTTP/1.1\r\nHost: ${host}\r\n\r\n`);

@@ -29,7 +29,7 @@ describe('Endpoints for programs', () => {
     return body;
   }
 
-  it('The endpoints answer errors in JSON, whatever the Accept header says', async () => {
+  it('The endpoints for programs answer errors in JSON, whatever the Accept header says', async () => {
     const fields = { grant_type: 'refresh_token', refresh_token: 'gone', client_id: 'demo-notes', token: 'x' };
     for (const path of FORMS) {
       for (const headers of [{}, { authorization: WEB }, { authorization: 'Basic eDp5' }]) {
@@ -46,7 +46,7 @@ describe('Endpoints for programs', () => {
     await assertError(await ask('/ssf/streams'), '/ssf/streams');
   });
 
-  it('The endpoints let other origins read the JSON errors for a wrong method and for a large body', async () => {
+  it('The endpoints for programs let other origins read the JSON errors for a wrong method and for a large body', async () => {
     const origin = 'https://notes.example';
     for (const path of MACHINES) {
       const wrong = await ask(path, { method: 'PATCH', headers: { origin } });
@@ -65,7 +65,7 @@ describe('Endpoints for programs', () => {
     }
   });
 
-  it('The endpoints explain a missing or wrong content type', async () => {
+  it('The endpoints for programs explain a missing or wrong content type', async () => {
     const host = `Host: ${new URL(server.issuer).host}`;
     for (const path of FORMS) {
       const raw = requestOf(`POST ${path} HTTP/1.1`, [host, `Accept: ${JAVA}`, 'Content-Length: 12'], 'grant_type=x');
@@ -97,7 +97,7 @@ describe('Endpoints for programs', () => {
     assert.ok(isJson(plain));
   });
 
-  it('The endpoints allow credentials only from the origins of the client', async () => {
+  it('The endpoints for programs allow credentials only from the origins of the client', async () => {
     const tokens = await tokensFor(server.issuer);
     const own = `http://localhost:${Number(new URL(server.issuer).port) + 1}`;
     const headers = { authorization: `Bearer ${tokens['access_token'] ?? ''}` };
@@ -117,7 +117,7 @@ describe('Endpoints for programs', () => {
 });
 
 describe('A page that does not exist', () => {
-  it('The page says that it does not exist, shows no error code, and links to the start page', async () => {
+  it('The page for an unknown path says that there is no such page, shows no error code, and links to the start page', async () => {
     await using server = await startTestServer();
     const { status, html } = await new Browser().visit(`${server.issuer}/nothing/here`);
     assert.equal(status, 404);

@@ -94,7 +94,7 @@ describe('HTTP methods', () => {
     }
   });
 
-  it('The response has the same request id in its header and in its body', async () => {
+  it('The error response has the same request id in its header and in its body', async () => {
     for (const accept of ['text/html', 'application/json']) {
       const answer = await ask('GET', '/nothing', accept);
       const id = answer.headers.get('x-request-id') ?? 'none';

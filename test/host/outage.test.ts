@@ -40,7 +40,7 @@ describe('A server without its store', () => {
     });
   const token = (name: string): string => String(tokens[name]);
 
-  it('The server lets pages of other origins read the 503 response', async () => {
+  it('The server lets pages of other origins read that its store is away', async () => {
     const origin = 'https://notes.example';
     const exchange = { grant_type: 'refresh_token', refresh_token: 'x', client_id: 'demo-notes' };
     const answers = [
@@ -76,7 +76,7 @@ describe('A server without its store', () => {
     ],
   ];
   for (const [what, ask] of programs) {
-    it(`The server answers ${what} with 503 and Retry-After, in JSON`, async () => {
+    it(`The server without its store answers ${what} with 503 and Retry-After, in JSON`, async () => {
       const answer = await ask();
       assert.equal(answer.status, 503);
       assert.equal(answer.headers.get('retry-after'), '5');
@@ -101,7 +101,7 @@ describe('A server without its store', () => {
     ['a sign-out', () => signedIn.request(`${server.issuer}/logout`)],
   ];
   for (const [what, ask] of people) {
-    it(`The server answers ${what} with 503 and Retry-After, as a page`, async () => {
+    it(`The server without its store answers ${what} with 503 and Retry-After, as a page`, async () => {
       const answer = await ask();
       assert.equal(answer.status, 503);
       assert.equal(answer.headers.get('retry-after'), '5');
@@ -112,19 +112,19 @@ describe('A server without its store', () => {
     });
   }
 
-  it('The server is alive but not ready', async () => {
+  it('The server without its store is alive but not ready', async () => {
     const ready = await fetch(`${server.issuer}/readyz`);
     assert.equal(ready.status, 503);
     assert.deepEqual(await ready.json(), { status: 'store unavailable' });
     assert.equal((await fetch(`${server.issuer}/healthz`)).status, 200);
   });
 
-  it('The server still publishes its keys and its metadata, which need no store', async () => {
+  it('The server without its store still publishes its keys and its metadata', async () => {
     assert.equal((await fetch(`${server.issuer}/jwks`)).status, 200);
     assert.equal((await fetch(`${server.issuer}/.well-known/openid-configuration`)).status, 200);
   });
 
-  it('The server issues no access token, because it could not revoke it', async () => {
+  it('The server without its store issues no access token, because it could not revoke it', async () => {
     const machine = await tokenRequest(
       server.issuer,
       { grant_type: 'client_credentials' },

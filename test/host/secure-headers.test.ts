@@ -57,7 +57,7 @@ describe('Security headers', () => {
   });
   after(() => server.close());
 
-  it('The source sends HTML in one place, so that all pages have the same headers', () => {
+  it('The source code sends HTML pages in one place, so that all have the same headers', () => {
     const source = join(import.meta.dirname, '../../src');
     const setting = globSync('**/*.ts', { cwd: source })
       .filter((path) => !path.startsWith('demo'))

@@ -66,7 +66,7 @@ describe('The TLS listener', () => {
     await stopped;
   }).timeout(30_000);
 
-  it('The cookies are secure and belong to this host only', async () => {
+  it('The cookies of an https server are secure and belong to this host only', async () => {
     const query = new URL(authorizationRequest(server.issuer).url).search;
     const { statusCode, headers } = await ask(`/authorize${query}`);
     assert.equal(statusCode, 303);

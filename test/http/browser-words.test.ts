@@ -22,14 +22,15 @@ const BROWSERS: Record<string, string> = {
 
 describe('Browser names from the User-Agent header', () => {
   for (const [words, userAgent] of Object.entries(BROWSERS)) {
-    it(`A known User-Agent header yields the name "${words}"`, () => assert.equal(browserInWords(userAgent), words));
+    it(`A known User-Agent header yields the browser name "${words}"`, () =>
+      assert.equal(browserInWords(userAgent), words));
   }
 
-  it('An unknown User-Agent header yields no name', () => {
+  it('An unknown User-Agent header yields no browser name', () => {
     assert.deepEqual([browserInWords(''), browserInWords('curl/8.14.1')], [undefined, undefined]);
   });
 
-  it('The name contains only known words, whatever the User-Agent header contains', () => {
+  it('The browser name contains only known words, whatever the User-Agent header contains', () => {
     const ours = /^(?:A browser|Edge|Opera|Samsung Internet|Firefox|Chrome|Safari)(?: on [A-Za-z]+)?$/;
     fc.assert(
       fc.property(
@@ -42,7 +43,7 @@ describe('Browser names from the User-Agent header', () => {
     );
   });
 
-  it('The parser reads only the start of the header, so a long header costs no more than a short one', () => {
+  it('The parser reads only the start of the User-Agent header, so a long one costs no more', () => {
     assert.equal(browserInWords(`${'x'.repeat(511)} Firefox/143.0`), undefined);
     const long = `${'Version/'.repeat(2000)}x`;
     const start = process.cpuUsage();

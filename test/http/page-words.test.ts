@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { agoInWords, imageUrl, initial, waitInWords, webUrl } from '../../src/http/page-words.ts';
 
 describe('Links on a page', () => {
-  it('A link can lead to the web or to a path of this server', () => {
+  it('A link on a page can lead to the web or to a path of this server', () => {
     assert.equal(webUrl('https://notes.example'), 'https://notes.example/');
     assert.equal(webUrl('http://localhost:3001/a?b=c#d'), 'http://localhost:3001/a?b=c#d');
     assert.equal(webUrl('/interaction/x?a=b'), '/interaction/x?a=b');
@@ -55,7 +55,7 @@ describe('Links on a page', () => {
 });
 
 describe('The initial of a name', () => {
-  it('The initial is the first letter as people see it', () => {
+  it('The initial of a name is its first letter as people see it', () => {
     assert.deepEqual(['alice', '  émile', '👩‍🚀 space', 'ñandú', ''].map(initial), ['A', 'É', '👩‍🚀', 'Ñ', '?']);
   });
 });

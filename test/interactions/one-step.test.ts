@@ -25,7 +25,7 @@ describe('Interaction locks', () => {
     return new Interactions({ ...parts, pending, reportFailure: (error) => assert.fail(String(error)) });
   }
 
-  it('A step that outlives its lock does not release the lock that another node has taken since', async () => {
+  it('An interaction step that outlives its lock does not release the lock that another node has taken since', async () => {
     const [slow, next] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
     const begun: string[] = [];
     const step = (name: string, end: Promise<undefined>) =>

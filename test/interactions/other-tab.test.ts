@@ -90,14 +90,14 @@ describe('A waiting sign-in page after a sign-in in another tab', () => {
     });
   }
 
-  it('A form that is sent twice continues to the app once, with one answer for both', async () => {
+  it('A waiting sign-in form that is sent twice continues to the app once, with one answer for both', async () => {
     const waiting = await beginTwo();
     const [first, second] = await Promise.all([1, 2].map(() => submit(waiting, { email: '', password: '' })));
     assert.equal(second?.url, first?.url);
     assert.equal(await nameIn(waiting, first ?? assert.fail()), 'Alice');
   });
 
-  it('The sign-in form requires the password if it names another account than the session', async () => {
+  it('A waiting sign-in form requires the password if it names another account than the session', async () => {
     const waiting = await beginTwo();
     const refused = await submit(waiting, { ...ADMIN, password: 'mistyped' });
     assert.equal(refused.status, 401);

@@ -109,7 +109,7 @@ for (const backend of serverStores) {
     }
 
     for (const [name, show] of Object.entries(FORMS)) {
-      it(`The second of two consecutive submissions has the same outcome as the first: ${name}`, async () => {
+      it(`The second of two consecutive form submissions has the same outcome as the first: ${name}`, async () => {
         const shown = await show();
         const [{ issuer }, other] = [nodes, nodes.origins[1]];
         // The first answer is lost, cookies and all.
@@ -122,7 +122,7 @@ for (const backend of serverStores) {
         if (shown.request !== undefined) await assertSignedIn(shown, first.outcome);
       });
 
-      it(`Two simultaneous submissions have the same outcome: ${name}`, async () => {
+      it(`Two simultaneous form submissions have the same outcome: ${name}`, async () => {
         const shown = await show();
         const endings = await Promise.all(nodes.origins.map((node) => send(shown, node)));
         assert.deepEqual(endings[1], endings[0]);

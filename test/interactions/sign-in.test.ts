@@ -60,7 +60,7 @@ describe('Signing in', () => {
     assert.equal(emailIn((await open({ prompt: 'login' }, browser)).page), ALICE.email);
   });
 
-  it('The error does not tell a wrong email address from a wrong password, and the form keeps the address', async () => {
+  it('The sign-in error does not tell a wrong email address from a wrong password, and the form keeps the address', async () => {
     const texts: string[] = [];
     for (const person of [
       { ...ALICE, password: 'not-the-password' },

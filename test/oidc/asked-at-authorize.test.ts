@@ -43,25 +43,25 @@ describe('Specification requirements on the authorization endpoint', () => {
     return new URLSearchParams(search === '' ? hash.slice(1) : search);
   }
 
-  it('The endpoint accepts POST like GET (OpenID Connect Core §3.1.2.1)', async () => {
+  it('The authorization endpoint accepts POST like GET (OpenID Connect Core §3.1.2.1)', async () => {
     const request = ask({ prompt: 'none' });
     const body = new URL(request.url).searchParams;
     const page = await alice.visit(`${server.issuer}/authorize`, { method: 'POST', body }, request.redirectUri);
     assert.equal((await exchangeCode(server.issuer, request, new URL(page.url))).status, 200);
   });
 
-  it('The endpoint compares response types as sets, in any order (RFC 6749 §3.1.1)', async () => {
+  it('The authorization endpoint compares response types as sets, in any order (RFC 6749 §3.1.1)', async () => {
     const answer = await answered(ask({ response_type: 'id_token code' }, 'demo-web'));
     assert.ok(answer.get('code') !== null && answer.get('id_token') !== null, answer.toString());
   });
 
-  it('The endpoint reports a missing or unknown response type to the redirect URI (RFC 6749 §3.1.1)', async () => {
+  it('The authorization endpoint reports a missing or unknown response type to the redirect URI (RFC 6749 §3.1.1)', async () => {
     assert.equal((await answered(ask({ response_type: '' }))).get('error'), 'invalid_request');
     assert.equal((await answered(ask({ response_type: 'dance' }))).get('error'), 'unsupported_response_type');
   });
 
   for (const name of ['scope', 'state', 'response_type', 'nonce', 'prompt', 'max_age', 'claims']) {
-    it(`The endpoint refuses a request with two values of ${name} (RFC 6749 §3.1)`, async () => {
+    it(`The authorization endpoint refuses a request with two values of ${name} (RFC 6749 §3.1)`, async () => {
       const request = ask({ prompt: 'none', max_age: '100', claims: '{}' });
       const url = new URL(request.url);
       url.searchParams.append(name, url.searchParams.get(name) ?? '');
@@ -71,7 +71,7 @@ describe('Specification requirements on the authorization endpoint', () => {
     });
   }
 
-  it('The endpoint refuses a request without a scope, or uses all scopes of the resource (RFC 6749 §3.3)', async () => {
+  it('The authorization endpoint refuses a request without a scope, or uses all scopes of the resource (RFC 6749 §3.3)', async () => {
     const answer = await answered(ask({ scope: '', nonce: '' }));
     assert.deepEqual([answer.get('error'), answer.get('scope')], ['invalid_scope', null]);
     const request = ask({ scope: '', nonce: '', resource: apiOf(server.issuer) });
@@ -79,7 +79,7 @@ describe('Specification requirements on the authorization endpoint', () => {
     assert.deepEqual([status, body['scope']], [200, 'notes:read']);
   });
 
-  it('The endpoint accepts scopes in any order and ignores repeated ones (RFC 6749 §3.3)', async () => {
+  it('The authorization endpoint accepts scopes in any order and ignores repeated ones (RFC 6749 §3.3)', async () => {
     const request = ask({ scope: 'email openid email profile' });
     const { status, body } = await exchangeCode(server.issuer, request, await signIn(alice, request));
     assert.deepEqual([status, String(body['scope']).split(' ').toSorted()], [200, ['email', 'openid', 'profile']]);
@@ -117,13 +117,13 @@ describe('Specification requirements on the authorization endpoint', () => {
     assert.ok(told >= 10, `${told} of ${faults.length} were told to the app`);
   });
 
-  it('The endpoint returns a state of any allowed characters (RFC 6749 §4.1.2)', async () => {
+  it('The authorization endpoint returns a state of any allowed characters (RFC 6749 §4.1.2)', async () => {
     const state = Array.from({ length: 95 }, (_, index) => String.fromCharCode(32 + index)).join('');
     assert.equal((await answered(ask({ state, prompt: 'none' }))).get('state'), state);
     assert.equal((await answered(ask({ state: '', prompt: 'none' }))).get('state'), null);
   });
 
-  it('The endpoint requires the password for max_age=0 and updates auth_time (OpenID Connect Core §3.1.2.1)', async () => {
+  it('The authorization endpoint requires a new sign-in for max_age=0 (OpenID Connect Core §3.1.2.1)', async () => {
     travel(10);
     const request = ask({ max_age: '0' });
     const page = await alice.visit(request.url, {}, request.redirectUri);
@@ -134,27 +134,27 @@ describe('Specification requirements on the authorization endpoint', () => {
     assert.ok(Number(claims['auth_time']) >= Math.floor(Date.now() / 1000) - 5);
   });
 
-  it('The endpoint accepts an expired ID token as a hint (OpenID Connect Core §3.1.2.1)', async () => {
+  it('The authorization endpoint accepts an expired ID token as a hint (OpenID Connect Core §3.1.2.1)', async () => {
     const { id_token = '' } = await tokensFor(server.issuer, { browser: alice });
     travel(2 * 3600);
     await signIn(alice, ask());
     assert.ok((await answered(ask({ id_token_hint: id_token, prompt: 'none' }))).get('code') !== null);
   });
 
-  it('The endpoint shows the account choice for prompt=select_account', async () => {
+  it('The authorization endpoint shows the account choice for prompt=select_account', async () => {
     const request = ask({ prompt: 'select_account' });
     const page = await alice.visit(request.url, {}, request.redirectUri);
     assert.ok(page.url.startsWith(server.issuer), page.url);
     assert.match(page.html, /Alice/);
   });
 
-  it('The endpoint puts the login_hint into the sign-in form', async () => {
+  it('The authorization endpoint puts the login_hint into the sign-in form', async () => {
     const request = ask({ login_hint: 'somebody@example.com', prompt: 'login' });
     const page = await new Browser().visit(request.url, {}, request.redirectUri);
     assert.match(page.html, /value="somebody@example\.com"/);
   });
 
-  it('The endpoint grants no offline access to a request without a code (OpenID Connect Core §11)', async () => {
+  it('The authorization endpoint grants no offline access to a request without a code (OpenID Connect Core §11)', async () => {
     const request = ask({ response_type: 'id_token', scope: 'openid offline_access', prompt: 'consent' }, 'demo-web');
     const page = await alice.visit(request.url, {}, request.redirectUri);
     const { hash } = new URL(page.url);
@@ -163,7 +163,7 @@ describe('Specification requirements on the authorization endpoint', () => {
     assert.doesNotMatch(page.html, /offline|stay connected/i);
   });
 
-  it('The endpoint refuses a requested sub that is not the signed-in person (OpenID Connect Core §5.5.1)', async () => {
+  it('The authorization endpoint refuses a requested sub that is not the signed-in person (OpenID Connect Core §5.5.1)', async () => {
     const claims = JSON.stringify({ id_token: { sub: { value: 'somebody-else' } } });
     const answer = await answered(ask({ claims, prompt: 'none' }));
     assert.deepEqual([answer.get('code'), answer.get('error') !== null], [null, true]);
@@ -177,7 +177,7 @@ describe('Specification requirements on the authorization endpoint', () => {
     for (const token of [access_token, refresh_token]) assert.match(token, /^[\w-]{43,}$/);
   });
 
-  it('The endpoint forbids caching, redirects by GET and sends no CORS headers (RFC 9700 §2.1, §4.12)', async () => {
+  it('The authorization endpoint forbids caching, redirects by GET and sends no CORS headers (RFC 9700 §2.1, §4.12)', async () => {
     const request = ask({ prompt: 'none' });
     const response = await fetch(request.url, { redirect: 'manual', headers: { origin: 'http://localhost:9999' } });
     assert.ok([302, 303].includes(response.status));

@@ -47,14 +47,14 @@ describe('Specification requirements on the endpoints for programs', () => {
   }
 
   describe('/token', () => {
-    it('The endpoint ignores empty and unknown parameters (RFC 6749 §3.2)', async () => {
+    it('The token endpoint ignores empty and unknown parameters (RFC 6749 §3.2)', async () => {
       const answer = await ask('/token', { ...MACHINE, scope: '', resource: '', unheard_of: 'x' }, basic(SERVICE));
       assert.equal(answer.status, 200, JSON.stringify(answer.body));
       const missing = await ask('/token', { grant_type: '' }, basic(SERVICE));
       assert.deepEqual([missing.status, missing.body['error']], [400, 'invalid_request']);
     });
 
-    it('The endpoint refuses a repeated parameter (RFC 6749 §3.2)', async () => {
+    it('The token endpoint refuses a repeated parameter (RFC 6749 §3.2)', async () => {
       for (const name of ['grant_type', 'scope', 'client_id']) {
         const twice: [string, string][] = [
           ...Object.entries({ ...MACHINE, scope: 'notes:read', client_id: 'demo-service' }),
@@ -65,7 +65,7 @@ describe('Specification requirements on the endpoints for programs', () => {
       }
     });
 
-    it('The endpoint uses the error codes and characters of RFC 6749 §5.2', async () => {
+    it('The token endpoint uses the error codes and characters of RFC 6749 §5.2', async () => {
       const { body: first } = await tokenRequest(server.issuer, MACHINE, SERVICE);
       assert.ok(first['access_token'] !== undefined);
       const odd = 'é"\\\u0007💥';
@@ -94,7 +94,7 @@ describe('Specification requirements on the endpoints for programs', () => {
       }
     });
 
-    it('The endpoints answer invalid_client to missing or unknown authentication (RFC 6749 §5.2, RFC 7521 §4.2.1)', async () => {
+    it('All endpoints answer invalid_client to missing or unknown authentication (RFC 6749 §5.2, RFC 7521 §4.2.1)', async () => {
       const jwt = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
       const saml = 'urn:ietf:params:oauth:client-assertion-type:saml2-bearer';
       const unsigned = `${btoa('{"alg":"none"}')}.${btoa('{"sub":"demo-service"}')}.`;
@@ -117,13 +117,13 @@ describe('Specification requirements on the endpoints for programs', () => {
         }
     });
 
-    it('The endpoint answers invalid_request to two authentication methods or two clients (RFC 6749 §5.2)', async () => {
+    it('The token endpoint answers invalid_request to two authentication methods or two clients (RFC 6749 §5.2)', async () => {
       const twice = await ask('/token', { ...MACHINE, client_secret: 'x' }, basic(SERVICE));
       const two = await ask('/token', { ...MACHINE, client_id: 'demo-web' }, basic(SERVICE));
       for (const { status, body } of [twice, two]) assert.deepEqual([status, body['error']], [400, 'invalid_request']);
     });
 
-    it('The response gives the lifetime, type and scope of the token (RFC 6749 §5.1)', async () => {
+    it('The token response gives the lifetime, type and scope of the token (RFC 6749 §5.1)', async () => {
       const { body } = await tokenRequest(server.issuer, { ...MACHINE, scope: 'notes:read' }, SERVICE);
       const { access_token: token, ...said } = body;
       assert.equal(typeof token, 'string');
@@ -136,7 +136,7 @@ describe('Specification requirements on the endpoints for programs', () => {
       assert.deepEqual(new Set(String(body['scope']).split(' ')), new Set(String(tokens['scope']).split(' ')));
     });
 
-    it('The endpoint accepts only code verifiers of 43 to 128 allowed characters (RFC 7636 §4.1, §4.6)', async () => {
+    it('The token endpoint accepts only code verifiers of 43 to 128 allowed characters (RFC 7636 §4.1, §4.6)', async () => {
       const allowed = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~';
       const hash = (verifier: string) => createHash('sha256').update(verifier).digest('base64url');
       const rows: [string, boolean][] = [
@@ -155,7 +155,7 @@ describe('Specification requirements on the endpoints for programs', () => {
   });
 
   describe('/introspect and /revoke', () => {
-    it('The endpoints require one token by POST and refuse repeated ones (RFC 7662 §2.1, RFC 7009 §2.1)', async () => {
+    it('/introspect and /revoke require one token by POST and refuse repeated ones (RFC 7662 §2.1, RFC 7009 §2.1)', async () => {
       for (const path of ['/introspect', '/revoke']) {
         const wrong: Parameters[] = [
           {},
@@ -174,7 +174,7 @@ describe('Specification requirements on the endpoints for programs', () => {
       }
     });
 
-    it('The endpoints ignore an unknown token_type_hint (RFC 7662 §2.1, RFC 7009 §2.1)', async () => {
+    it('/introspect and /revoke ignore an unknown token_type_hint (RFC 7662 §2.1, RFC 7009 §2.1)', async () => {
       const { access_token = '' } = await tokensFor(server.issuer, { clientId: 'demo-web' });
       const parameters = { token: access_token, token_type_hint: 'dance' };
       const seen = await ask('/introspect', parameters, basic('demo-web:demo-web-secret'));
@@ -193,14 +193,14 @@ describe('Specification requirements on the endpoints for programs', () => {
         ...more,
       });
 
-    it('The endpoint answers 201 with an unguessable request_uri and forbids caching (RFC 9126 §2.2)', async () => {
+    it('The /par endpoint answers 201 with an unguessable request_uri and forbids caching (RFC 9126 §2.2)', async () => {
       const { status, body, headers } = await pushed();
       assert.deepEqual([status, body['expires_in'], headers.get('cache-control')], [201, 60, 'no-store']);
       assert.match(String(body['request_uri']), /^urn:ietf:params:oauth:request_uri:[\w-]{43,}$/);
       assert.match(headers.get('content-type') ?? '', /^application\/json/);
     });
 
-    it('The endpoint refuses a request that contains a request_uri (RFC 9126 §2.1)', async () => {
+    it('The /par endpoint refuses a request that contains a request_uri (RFC 9126 §2.1)', async () => {
       const { body } = await pushed();
       for (const request_uri of [String(body['request_uri']), 'https://app.example/request']) {
         const answer = await pushed({ request_uri });
@@ -208,13 +208,13 @@ describe('Specification requirements on the endpoints for programs', () => {
       }
     });
 
-    it('The endpoint answers 405 to other methods and 413 to large requests (RFC 9126 §2.3)', async () => {
+    it('The /par endpoint answers 405 to other methods and 413 to large requests (RFC 9126 §2.3)', async () => {
       const read = await fetch(`${server.issuer}/par`);
       assert.deepEqual([read.status, read.headers.get('allow')?.includes('POST')], [405, true]);
       assert.equal((await pushed({ state: 'x'.repeat(60_000) })).status, 413);
     });
 
-    it('The endpoint reports errors in JSON, and an unknown client with status 401 (RFC 9126 §2.3)', async () => {
+    it('The /par endpoint reports errors in JSON, and an unknown client with status 401 (RFC 9126 §2.3)', async () => {
       const wrong = await pushed({ scope: 'notes:write-everything', nonce: '' });
       assert.deepEqual([wrong.status, wrong.body['error']], [400, 'invalid_scope']);
       const unknown = await pushed({ client_id: 'nobody' });

@@ -40,7 +40,7 @@ describe('Specification requirements on every server', () => {
     assert.equal((await silent({ prompt: 'none login' }))['error'], 'invalid_request');
   });
 
-  it('The server answers registration_not_supported to the registration parameter (§7.2.1)', async () => {
+  it('The server answers registration_not_supported to the registration parameter (OpenID Connect Core §7.2.1)', async () => {
     const answer = await silent({ registration: '{"client_name":"x"}' });
     assert.equal(answer['error'], 'registration_not_supported');
   });

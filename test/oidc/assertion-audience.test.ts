@@ -59,7 +59,7 @@ describe('The audience of a client assertion', () => {
   }
 
   for (const client of ['said', 'old']) {
-    it(`The endpoint is an accepted audience for the client "${client}", alone or in a list of this server`, async () => {
+    it(`The endpoint URL is an accepted assertion audience for the client "${client}", alone or in a list of this server`, async () => {
       const [token, par] = [`${server.issuer}/token`, `${server.issuer}/par`];
       for (const aud of [server.issuer, token, [token], [server.issuer, token]])
         assert.equal((await ask(client, '/token', aud)).isKnown, true, String(aud));
@@ -76,14 +76,14 @@ describe('The audience of a client assertion', () => {
   }
 
   for (const client of ['usual', 'careful', 'bank', 'agent']) {
-    it(`The issuer is the only accepted audience for the client "${client}"`, async () => {
+    it(`The issuer is the only accepted assertion audience for the client "${client}"`, async () => {
       for (const aud of [`${server.issuer}/token`, [server.issuer], [server.issuer, `${server.issuer}/token`]])
         assert.equal((await ask(client, '/token', aud)).isKnown, false, String(aud));
       assert.equal((await ask(client, '/introspect', server.issuer)).isKnown, true);
     });
   }
 
-  it('The error description names the accepted audience', async () => {
+  it('The error description names the accepted assertion audience', async () => {
     const { why } = await ask('usual', '/token', `${server.issuer}/token`);
     assert.equal(
       why,

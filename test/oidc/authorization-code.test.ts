@@ -35,7 +35,7 @@ describe('Authorization code', () => {
     assert.equal(body['access_token'], undefined);
   }
 
-  it('The code arrives with state and iss, and its token response forbids caching', async () => {
+  it('The authorization code arrives with state and iss, and its token response forbids caching', async () => {
     const { request, callback } = await authorized();
     assert.equal(callback.searchParams.get('state'), new URL(request.url).searchParams.get('state'));
     assert.equal(callback.searchParams.get('iss'), server.issuer);
@@ -145,7 +145,7 @@ describe('Authorization code', () => {
     await refused(exchangeCode(server.issuer, { ...request, clientId: 'demo-web' }, callback));
   });
 
-  it('A code expires after sixty seconds', async () => {
+  it('An authorization code expires after sixty seconds', async () => {
     const [inTime, late] = [await authorized(), await authorized()];
     // Real time passes besides.
     travel(40);
@@ -154,7 +154,7 @@ describe('Authorization code', () => {
     await refused(exchangeCode(server.issuer, late.request, late.callback));
   });
 
-  it('A replayed code revokes the tokens that it was exchanged for', async () => {
+  it('A replayed authorization code revokes the tokens that it was exchanged for', async () => {
     const { request, callback } = await authorized('demo-photos');
     const { body } = await exchangeCode(server.issuer, request, callback);
     await refused(exchangeCode(server.issuer, request, callback));

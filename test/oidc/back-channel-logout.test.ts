@@ -78,7 +78,7 @@ describe('Back-channel logout', () => {
     assert.deepEqual(pairs(told), pairs(due));
   });
 
-  it('The session ends in every tab before the apps answer, however slow they are', async () => {
+  it('The session ends in every tab before the apps answer the logout token', async () => {
     server = await startTestServer({ change: listening([receiver.host]) });
     const browser = new Browser();
     const { id_token = '' } = await tokensFor(server.issuer, { browser });
@@ -93,7 +93,7 @@ describe('Back-channel logout', () => {
     assert.match((await signingOut).html, /You are signed out/);
   });
 
-  it('The server repeats a failed delivery until the app accepts it', async () => {
+  it('The server repeats a failed logout delivery until the app accepts it', async () => {
     server = await startTestServer({ change: listening([receiver.host]) });
     receiver.answerWith(500);
     const { page, idToken } = await signInAndOut();
@@ -116,7 +116,7 @@ describe('Back-channel logout', () => {
     assert.equal(claims['sid'], decodeJwt(idToken)['sid']);
   });
 
-  it('A pending delivery is not sent to a new URI of the client', async () => {
+  it('A pending logout delivery is not sent to a new URI of the client', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'latchkey-logout-'));
     const sameAs = { directory, issuer: `http://localhost:${await freePort()}` };
     const moved = await startLogoutReceiver();
@@ -149,7 +149,7 @@ describe('Back-channel logout', () => {
     }
   });
 
-  it('A failed delivery is repeated even if many others wait for unavailable apps', async () => {
+  it('A failed logout delivery is repeated even if many others wait for unavailable apps', async () => {
     server = await startTestServer({ change: listening([receiver.host]) });
     const store = await recordsOf(server);
     const waiting = { client: 'demo-photos', account: 'a', sid: 's', attempts: 5, dueAt: Date.now() + 7_200_000 };
@@ -163,7 +163,7 @@ describe('Back-channel logout', () => {
     await receiver.whenReceived(2);
   });
 
-  it('A pending delivery survives a restart of the server', async () => {
+  it('A pending logout delivery survives a restart of the server', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'latchkey-logout-'));
     const sameAs = { directory, issuer: `http://localhost:${await freePort()}` };
     const change = listening([receiver.host]);
@@ -181,7 +181,7 @@ describe('Back-channel logout', () => {
     }
   });
 
-  it('A host that is listed without a port can be called at any port', async () => {
+  it('A listed host without a port receives logout tokens at any port', async () => {
     server = await startTestServer({ change: listening(['127.0.0.1']) });
     await signInAndOut();
     assert.equal(receiver.received.length, 1);

@@ -106,7 +106,7 @@ describe('Client-initiated backchannel authentication (CIBA)', () => {
     return browser.submit(await home(browser), { decision });
   }
 
-  it("The client receives tokens after the person's approval, with the acr and amr of the person's session", async () => {
+  it("A CIBA client receives tokens after the person's approval, with the acr and amr of the person's session", async () => {
     const browser = await signedIn();
     const { body: begun } = await ask({ binding_message: 'Pay 25.00 – W4SCT' });
     assert.deepEqual([begun['expires_in'], begun['interval']], [600, 5]);
@@ -126,7 +126,7 @@ describe('Client-initiated backchannel authentication (CIBA)', () => {
     assert.doesNotMatch((await home(browser)).html, /The Bank/);
   });
 
-  it('The tokens are issued once, and only to the client that made the request', async () => {
+  it('The tokens of a CIBA request are issued once, and only to the client that made the request', async () => {
     const browser = await signedIn();
     const id = await asked();
     await answer(browser, 'allow');
@@ -135,14 +135,14 @@ describe('Client-initiated backchannel authentication (CIBA)', () => {
     assert.deepEqual(answers.map(({ status }) => status).toSorted(), [200, 400, 400]);
   });
 
-  it('The client receives access_denied if the person refuses', async () => {
+  it('A CIBA client receives access_denied if the person refuses', async () => {
     const id = await asked();
     assert.match((await answer(await signedIn(), 'deny')).html, /Access denied/);
     const { status, body } = await poll(id);
     assert.deepEqual([status, body['error']], [400, 'access_denied']);
   });
 
-  it('The client receives slow_down if it polls too often', async () => {
+  it('A CIBA client receives slow_down if it polls too often', async () => {
     const id = await asked();
     const errors = [];
     for (const seconds of [0, 1, 5, 15]) {
@@ -152,7 +152,7 @@ describe('Client-initiated backchannel authentication (CIBA)', () => {
     assert.deepEqual(errors, ['authorization_pending', 'slow_down', 'slow_down', 'authorization_pending']);
   });
 
-  it('The client may request a shorter expiry, after which the request can no longer be answered', async () => {
+  it('A CIBA client may request a shorter expiry, after which the request can no longer be answered', async () => {
     const browser = await signedIn();
     const { body } = await ask({ requested_expiry: '30' });
     assert.equal(body['expires_in'], 30);
@@ -174,7 +174,7 @@ describe('Client-initiated backchannel authentication (CIBA)', () => {
     assert.equal((await poll(id, 'till')).status, 200);
   });
 
-  it('The client still receives its tokens by polling if the ping fails', async () => {
+  it('A ping client still receives its tokens by polling if the ping fails', async () => {
     const browser = await signedIn();
     const id = await asked({ client_notification_token: 'a-token-of-the-till' }, 'till');
     told.close();
@@ -183,7 +183,7 @@ describe('Client-initiated backchannel authentication (CIBA)', () => {
     assert.equal((await poll(id, 'till')).status, 200);
   });
 
-  it('The client names the person by login_hint or by its own ID token, and the server refuses other hints', async () => {
+  it('A CIBA client names the person by login_hint or by its own ID token, and the server refuses other hints', async () => {
     const browser = await signedIn();
     const id = await asked();
     await answer(browser, 'allow');
@@ -207,7 +207,7 @@ describe('Client-initiated backchannel authentication (CIBA)', () => {
       assert.equal((await ask(parameters)).body['error'], error, JSON.stringify(parameters));
   });
 
-  it('The client must be registered for CIBA and must authenticate', async () => {
+  it('A client must be registered for CIBA and must authenticate', async () => {
     assert.equal((await ask({}, 'demo-web')).status, 400);
     const response = await fetch(`${server.issuer}/backchannel_authentication`, {
       method: 'POST',
@@ -216,7 +216,7 @@ describe('Client-initiated backchannel authentication (CIBA)', () => {
     assert.equal(response.status, 401);
   });
 
-  it('The server limits waiting requests for a person, and pauses a client after unanswered ones', async () => {
+  it('The server limits waiting CIBA requests for a person, and pauses a client after unanswered ones', async () => {
     const browser = await signedIn();
     const answers = await Promise.all(Array.from({ length: 12 }, () => ask({})));
     const statuses = answers.map(({ status }) => status);
@@ -228,7 +228,7 @@ describe('Client-initiated backchannel authentication (CIBA)', () => {
     assert.ok((await home(browser)).html.split('The Bank').length - 1 <= 6);
   });
 
-  it('The limits follow the configuration of the operator', async () => {
+  it('The limits of CIBA requests follow the configuration of the operator', async () => {
     await using own = await startTestServer({
       change: (config) => ({
         ...withAskers(config, 1),
@@ -248,7 +248,7 @@ describe('Client-initiated backchannel authentication (CIBA)', () => {
     assert.equal(statuses.at(-1), 403);
   });
 
-  it('Only the requested person can answer the request', async () => {
+  it('Only the requested person can answer a CIBA request', async () => {
     const id = await asked();
     const [alice, admin] = [await signedIn(), await signedIn(ADMIN)];
     const { action, hidden } = formOf(await home(alice));
@@ -269,7 +269,7 @@ describe('Client-initiated backchannel authentication (CIBA)', () => {
     assert.match((await alice.submit(await home(alice), { decision: 'allow' })).html, /Access allowed/);
   });
 
-  it('The answer applies to the request that the page showed, not to a later one', async () => {
+  it('The answer applies to the CIBA request that the page showed, not to a later one', async () => {
     const browser = await signedIn();
     const shown = await asked({ binding_message: 'Pay 1.00' });
     const page = await home(browser);
@@ -279,7 +279,7 @@ describe('Client-initiated backchannel authentication (CIBA)', () => {
     assert.equal((await poll(since)).body['error'], 'authorization_pending');
   });
 
-  it('Two requests on one page are answered independently', async () => {
+  it('Two CIBA requests on one page are answered independently', async () => {
     const ids = [await asked(), await asked()];
     const browser = await signedIn();
     const page = await home(browser);
@@ -297,7 +297,7 @@ describe('Client-initiated backchannel authentication (CIBA)', () => {
     );
   });
 
-  it('Only one of several simultaneous answers counts', async () => {
+  it('Only one of several simultaneous answers to a CIBA request counts', async () => {
     const browser = await signedIn();
     const id = await asked();
     const { action, hidden } = formOf(await home(browser));
@@ -316,7 +316,7 @@ describe('Client-initiated backchannel authentication (CIBA)', () => {
     assert.deepEqual([status, body['error']], counted[0] === 'allow' ? [200, undefined] : [400, 'access_denied']);
   });
 
-  it('The client receives no tokens for a disabled account, at any stage of the request', async () => {
+  it('A CIBA client receives no tokens for a disabled account, at any stage of the request', async () => {
     const browser = await signedIn();
     const answered = await asked();
     await answer(browser, 'allow');
@@ -330,7 +330,7 @@ describe('Client-initiated backchannel authentication (CIBA)', () => {
     assert.equal((await poll(answered)).body['error'], 'invalid_grant');
   });
 
-  it('The page shows the binding message as escaped text', async () => {
+  it('The account page shows the binding message as escaped text', async () => {
     const browser = await signedIn();
     await asked({ binding_message: '<b>"Pay" & go</b>' });
     assert.match((await home(browser)).html, /&lt;b&gt;&quot;Pay&quot; &amp; go&lt;\/b&gt;/);

@@ -88,7 +88,7 @@ describe('Client authentication', () => {
     await refused(ask({}, 'moving:the-other-one'));
   });
 
-  it('The token endpoint accepts an assertion that is signed with the client secret', async () => {
+  it('The token endpoint accepts a client assertion that is signed with the client secret', async () => {
     const key = new TextEncoder().encode(SECRET);
     assert.equal((await present(await signed(claims('shared'), key, 'HS256'))).status, 200);
     await refused(present(await signed(claims('shared'), new TextEncoder().encode(`${SECRET}4`), 'HS256')));
@@ -97,14 +97,14 @@ describe('Client authentication', () => {
   });
 
   for (const client of ['keyed', 'fetched']) {
-    it(`The token endpoint accepts an assertion that is signed with the client's own key (${client})`, async () => {
+    it(`The token endpoint accepts a client assertion that is signed with the client's own key (${client})`, async () => {
       const { status, body } = await present(await signed(claims(client)));
       assert.equal(status, 200, JSON.stringify(body));
       await refused(present(await signed(claims(client), strange)));
     });
   }
 
-  it('The token endpoint accepts a newly published key after a minute, without a restart', async () => {
+  it('The token endpoint accepts a newly published client key after a minute, without a restart', async () => {
     const next = await generateKeyPair('ES256', { extractable: true });
     published = [...published, { ...(await exportJWK(next.publicKey)), kid: 'two', use: 'sig', alg: 'ES256' }];
     travel(61);
@@ -113,7 +113,7 @@ describe('Client authentication', () => {
     assert.equal(status, 200, JSON.stringify(body));
   });
 
-  it('The token endpoint accepts each assertion only once', async () => {
+  it('The token endpoint accepts each client assertion only once', async () => {
     const assertion = await signed(claims('keyed'));
     const answers = await Promise.all(Array.from({ length: 10 }, () => present(assertion)));
     assert.equal(answers.filter(({ status }) => status === 200).length, 1);
@@ -139,12 +139,12 @@ describe('Client authentication', () => {
       signed(claims('keyed'), new TextEncoder().encode(JSON.stringify(await exportJWK(keys.publicKey))), 'HS256'),
   };
   for (const [what, make] of Object.entries(hostile)) {
-    it(`The token endpoint refuses an assertion that ${what}`, async () => {
+    it(`The token endpoint refuses a client assertion that ${what}`, async () => {
       await refused(present(await make()));
     });
   }
 
-  it('The token endpoint refuses an assertion together with a secret', async () => {
+  it('The token endpoint refuses a client assertion together with a secret', async () => {
     const client_assertion = await signed(claims('keyed'));
     const { status, body } = await ask({ client_assertion_type: ASSERTION, client_assertion }, 'keyed:x');
     assert.deepEqual([status, body['error']], [400, 'invalid_request']);

@@ -56,7 +56,7 @@ describe('Clients in the store', () => {
     assert.equal((await ask(`stored:${SECRET}`)).status, 401);
   });
 
-  it('A changed record takes effect at once', async () => {
+  it('A changed client record takes effect at once', async () => {
     await records.set(clientKey('changing'), machine('changing'));
     assert.equal((await ask(`changing:${SECRET}`)).status, 200);
     await records.set(clientKey('changing'), {
@@ -107,7 +107,7 @@ describe('Clients in the store', () => {
 });
 
 describe('The origins of a client', () => {
-  it('The origins include the listed ones and those of http redirect URIs, but none of custom schemes', () => {
+  it('The origins of a client include listed ones and those of http redirect URIs, but no custom schemes', () => {
     const client: Client = {
       ...common,
       client_id: 'app',

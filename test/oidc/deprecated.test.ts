@@ -66,7 +66,7 @@ clients:
     directory.remove();
   });
 
-  it('The log names each such client at the start, whether it is configured or stored', async () => {
+  it('The log names each configured or stored client with deprecated grant or response types at the start', async () => {
     const [configured] = await running.printed(/"level":40[^\n]*"client":"old-site","uses":(\[[^\]]*\])/, 1);
     assert.deepEqual(JSON.parse(configured ?? ''), ['grant type password', 'response type code token']);
     const [stored] = await running.printed(/"level":40[^\n]*"client":"stored-page","uses":(\[[^\]]*\])/, 1);

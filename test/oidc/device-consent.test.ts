@@ -41,7 +41,7 @@ describe('The consent page for a device', () => {
   }
 
   for (const isSignedIn of [true, false]) {
-    it(`One page names the app, the code and the scopes, and no other follows (${isSignedIn ? 'signed in' : 'signed out'})`, async () => {
+    it(`One device page names the app, the code and the scopes, and no other follows (${isSignedIn ? 'signed in' : 'signed out'})`, async () => {
       // An app that nobody has allowed anything, and again when it has been.
       for (const time of ['the first time', 'the second time']) {
         const [browser, device] = [new Browser(), await startDevice(server.issuer)];
@@ -65,7 +65,7 @@ describe('The consent page for a device', () => {
   }
 
   for (const clientId of ['tv', 'box']) {
-    it(`The answer does not count for an account that signed in after the page was shown (${clientId})`, async () => {
+    it(`The answer about a device does not count for an account that signed in after the page was shown (${clientId})`, async () => {
       const [browser, device] = [new Browser(), await startDevice(server.issuer, clientId)];
       const question = await enterCode(server.issuer, browser, device.userCode);
       await signInElsewhere(browser);
@@ -79,7 +79,7 @@ describe('The consent page for a device', () => {
       assert.equal(await personOf(device), 'Admin');
     });
 
-    it(`The answer does not count for another account than the page named (${clientId})`, async () => {
+    it(`The answer about a device does not count for another account than the page named (${clientId})`, async () => {
       const [browser, device] = [new Browser(), await startDevice(server.issuer, clientId)];
       await signInElsewhere(browser, ALICE);
       const question = await enterCode(server.issuer, browser, device.userCode);
@@ -90,7 +90,7 @@ describe('The consent page for a device', () => {
       await assertWaiting(device);
     });
 
-    it(`The server asks again if another tab signs in while the device waits for a sign-in (${clientId})`, async () => {
+    it(`The server asks again about a device if another tab signs in while it waits for a sign-in (${clientId})`, async () => {
       const [browser, device] = [new Browser(), await startDevice(server.issuer, clientId)];
       const form = await confirm(browser, await enterCode(server.issuer, browser, device.userCode));
       assert.match(form.html, /type="password"/);
@@ -106,7 +106,7 @@ describe('The consent page for a device', () => {
       await assertWaiting(device);
     });
 
-    it(`The answer counts for the account that signs in with the device's own form (${clientId})`, async () => {
+    it(`The answer about a device counts for the account that signs in with the device's own form (${clientId})`, async () => {
       const [browser, device] = [new Browser(), await startDevice(server.issuer, clientId)];
       const form = await confirm(browser, await enterCode(server.issuer, browser, device.userCode));
       await signInElsewhere(browser, ALICE);
@@ -121,7 +121,7 @@ describe('The consent page for a device', () => {
     'a max_age that has not passed': { parameters: { max_age: '60' }, after: 10, isAsked: false },
   };
   for (const [name, { parameters, after, isAsked }] of Object.entries(DEMANDS)) {
-    it(`The page comes before the password if the device requires a new sign-in: ${name}`, async () => {
+    it(`The device page comes before the password if the device requires a new sign-in: ${name}`, async () => {
       const browser = new Browser();
       await signInElsewhere(browser, ALICE);
       travel(after);
@@ -136,7 +136,7 @@ describe('The consent page for a device', () => {
     });
   }
 
-  it('A second page names the account if another person signs in than the first page named', async () => {
+  it('A second device page names the account if another person signs in than the first page named', async () => {
     const browser = new Browser();
     await signInElsewhere(browser, ALICE);
     const device = await startDevice(server.issuer, 'tv', { scope: 'openid profile', max_age: '0' });

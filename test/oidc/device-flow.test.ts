@@ -137,7 +137,7 @@ describe('Device authorization (RFC 8628)', () => {
     assert.equal((await poll(server.issuer, device)).status, 200);
   });
 
-  it('The endpoint refuses a client that is registered for other grant types', async () => {
+  it('The device authorization endpoint refuses a client that is registered for other grant types', async () => {
     const response = await fetch(`${server.issuer}/device_authorization`, {
       method: 'POST',
       body: new URLSearchParams({ client_id: 'demo-notes', scope: 'openid' }),
@@ -156,7 +156,7 @@ describe('The device pages', () => {
     await server.close();
   });
 
-  it('The page accepts the user code in any spelling', async () => {
+  it('The device page accepts the user code in any spelling', async () => {
     const { userCode } = await startDevice(server.issuer);
     const bare = userCode.replace('-', '');
     for (const typed of [userCode.toLowerCase(), bare, ` ${bare.slice(0, 4)} ${bare.slice(4).toLowerCase()} `]) {
@@ -165,7 +165,7 @@ describe('The device pages', () => {
     }
   });
 
-  it('The confirmation page names the app, the scopes, the client address and the account', async () => {
+  it('The device confirmation page names the app, the scopes, the client address and the account', async () => {
     const browser = new Browser();
     await letIn(server.issuer, browser, await startDevice(server.issuer));
     const { userCode } = await startDevice(server.issuer);
@@ -187,7 +187,7 @@ describe('The device pages', () => {
     assert.equal((await poll(server.issuer, device)).body['error'], 'authorization_pending');
   });
 
-  it('A person who turned back can enter the code again', async () => {
+  it('A person who turned back can enter the user code again', async () => {
     const [browser, device] = [new Browser(), await startDevice(server.issuer)];
     const confirm = await enterCode(server.issuer, browser, device.userCode);
     assert.match((await browser.submit(confirm, { confirm: 'yes' })).html, /type="password"/);
@@ -208,7 +208,7 @@ describe('The device pages', () => {
       assert.equal((await fetch(`${server.issuer}/device/qr.svg${query}`)).status, 404, query);
   });
 
-  it('The page refuses a form without its token or from another browser', async () => {
+  it('The device page refuses a form without its token or from another browser', async () => {
     const device = await startDevice(server.issuer);
     const browser = new Browser();
     const confirm = await enterCode(server.issuer, browser, device.userCode);
@@ -227,7 +227,7 @@ describe('The device pages', () => {
     assert.equal((await poll(server.issuer, device)).body['error'], 'authorization_pending');
   });
 
-  it('The page explains what to do if the browser sends no cookies', async () => {
+  it('The device page explains what to do if the browser sends no cookies', async () => {
     for (const path of ['/device', '/device/some-interaction']) {
       const page = await new Browser().visit(server.issuer + path, path === '/device' ? { method: 'POST' } : {});
       assert.equal(page.status, 400);
@@ -235,7 +235,7 @@ describe('The device pages', () => {
     }
   });
 
-  it('The first of two people who answer the same code wins', async () => {
+  it('The first of two people who answer the same user code wins', async () => {
     const device = await startDevice(server.issuer);
     const [alice, mallory] = [new Browser(), new Browser()];
     const questions = [];

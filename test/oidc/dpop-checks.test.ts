@@ -54,7 +54,7 @@ describe('DPoP proofs at the token endpoint (RFC 9449 §4.3)', () => {
     'a listed algorithm and a matching key': () => ({ header: { alg: 'ES256' } }),
   };
   for (const [what, made] of Object.entries(good)) {
-    it(`The token endpoint accepts a proof with ${what}`, async () => {
+    it(`The token endpoint accepts a DPoP proof with ${what}`, async () => {
       const { status, body } = await ask(await proof(made()));
       assert.deepEqual([status, body['token_type']], [200, 'DPoP'], JSON.stringify(body));
     });
@@ -82,14 +82,14 @@ describe('DPoP proofs at the token endpoint (RFC 9449 §4.3)', () => {
     'without iat': () => proof({ claims: { iat: undefined } }),
   };
   for (const [what, made] of Object.entries(faulty)) {
-    it(`The token endpoint refuses a proof ${what}`, async () => {
+    it(`The token endpoint refuses a DPoP proof ${what}`, async () => {
       const { status, body } = await ask(await made());
       assert.deepEqual([status, body['error']], [400, 'invalid_dpop_proof'], JSON.stringify(body));
       assert.equal(body['access_token'], undefined);
     });
   }
 
-  it('The token endpoint answers use_dpop_nonce to a proof from an hour ago or ahead (§8)', async () => {
+  it('The token endpoint answers use_dpop_nonce to a DPoP proof from an hour ago or ahead (RFC 9449 §8)', async () => {
     for (const iat of [now() - 3600, now() + 3600]) {
       const { status, body, nonce } = await ask(await proof({ claims: { iat } }));
       assert.deepEqual([status, body['error']], [400, 'use_dpop_nonce']);
@@ -98,7 +98,7 @@ describe('DPoP proofs at the token endpoint (RFC 9449 §4.3)', () => {
     }
   });
 
-  it('The token endpoint refuses a repeated proof as long as any node accepts its time, despite clock skew', async () => {
+  it('The token endpoint refuses a repeated DPoP proof as long as any node accepts its time, despite clock skew', async () => {
     const SKEW = 60;
     let later = 0;
     const clock = { now: () => performance.timeOrigin + performance.now() + later * 1000 };

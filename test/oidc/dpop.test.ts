@@ -43,7 +43,7 @@ describe('DPoP', () => {
     });
   }
 
-  it('The access token is bound to the key of the proof', async () => {
+  it('The access token is bound to the key of the DPoP proof', async () => {
     const holder = await newHolder();
     const { body } = await boundTokens(holder, 'openid notes:read');
     assert.equal(body['token_type'], 'DPoP');
@@ -76,14 +76,14 @@ describe('DPoP', () => {
     assert.equal(await ask({ authorization: `DPoP ${token}`, dpop: await shown(hash(token)) }), 200);
   });
 
-  it('A proof works once, even in simultaneous requests', async () => {
+  it('A DPoP proof works once, even in simultaneous requests', async () => {
     const holder = await newHolder();
     const once = await tokenProof(holder);
     const answers = await Promise.all([1, 2, 3].map(() => boundTokens(holder, 'openid', once)));
     assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 400, 400]);
   });
 
-  it('The token endpoint refuses a proof for another URL or another method', async () => {
+  it('The token endpoint refuses a DPoP proof for another URL or another method', async () => {
     const holder = await newHolder();
     for (const more of [{ htu: 'https://elsewhere.example/token' }, { htm: 'GET' }]) {
       const { status, body } = await boundTokens(holder, 'openid', await tokenProof(holder, more));

@@ -21,7 +21,7 @@ const rows = new Map<string, (typeof engineOverrides)[number]>(
 );
 
 describe('The table of engine overrides', () => {
-  it('Each row of the table has a probe', () => {
+  it('Each row of the override table has a probe', () => {
     assert.deepEqual(probes.map(({ row }) => row).toSorted(), [...rows.keys()].toSorted());
   });
 
@@ -33,13 +33,13 @@ describe('The table of engine overrides', () => {
     after(() => server.close());
 
     for (const { row, good, ...probe } of probes)
-      it(`The server gives its own answer with the row "${row}"`, async () => {
+      it(`The server gives its own answer with the override "${row}"`, async () => {
         assert.deepEqual(await probe.observe(server), good);
       });
   });
 
   for (const { row, bad, ...probe } of probes)
-    it(`The engine gives another answer without the row "${row}"`, async () => {
+    it(`The engine gives another answer without the override "${row}"`, async () => {
       const server = await startProbed(rows.get(row) ?? assert.fail(`there is no row ${row}`));
       try {
         assert.deepEqual(await probe.observe(server), bad);

@@ -54,14 +54,14 @@ describe('The engine beside an unchanged engine', () => {
     return { ...(await moduleInventory()), ...providerInventory(provider, client, parts) };
   }
 
-  it('The engine differs only by the rows of the table', async () => {
+  it('The engine differs from an unchanged engine only by the rows of the override table', async () => {
     const rows = engineOverrides
       .filter(({ owner }) => owner !== 'event')
       .map(({ owner, method }) => `${owner} ${method}`);
     assert.deepEqual(differences(pristine, await inventory(server.provider)), [...new Set(rows)].toSorted());
   });
 
-  it('The comparison finds any other replaced method, even that of an instance', async () => {
+  it('The engine comparison finds any other replaced method, even that of an instance', async () => {
     const { Client } = server.provider;
     const client = await Client.find('demo-notes');
     assert.ok(client !== undefined);
@@ -78,14 +78,14 @@ describe('The engine beside an unchanged engine', () => {
     }
   });
 
-  it('The engine has a listener for each event of the table, and otherwise only reporting listeners', () => {
+  it('The engine has a listener for each event of the override table, and otherwise only reporting listeners', () => {
     const emitter = server.provider as NodeJS.EventEmitter;
     const listeners = emitter.eventNames().flatMap((name) => emitter.listeners(name).map(() => String(name)));
     const events = engineOverrides.filter(({ owner }) => owner === 'event').map(({ method }) => method);
     assert.deepEqual(listeners.toSorted(), [...events, ...REPORTED].toSorted());
   });
 
-  it('The engine emits each event of the table with the arguments that its listener takes', () => {
+  it('The engine emits each event of the override table with the arguments that its listener takes', () => {
     const text = globSync('lib/**/*.js', { cwd: ENGINE })
       .map((file) => readFileSync(join(ENGINE, file), 'utf8'))
       .join('\n');
@@ -112,7 +112,7 @@ describe('A start with an incompatible engine', () => {
     [{ ...row, owner: 'grant', method: 'password' }, /grant "password"/],
     [{ ...row, owner: 'response mode', method: 'smoke' }, /response mode "smoke"/],
   ] as const)
-    it(`The start fails for ${bad.owner} ${bad.method} with ${bad.arity}: ${says.source}`, async () => {
+    it(`The start fails for the override ${bad.owner} ${bad.method} with arity ${bad.arity}: ${says.source}`, async () => {
       const table = engineOverrides as (typeof engineOverrides)[number][];
       table.push(bad);
       try {

@@ -49,7 +49,7 @@ describe('Front-channel logout', () => {
   const framesOf = ({ html }: Page): URL[] =>
     [...html.matchAll(/<iframe src="([^"]*)"/g)].map(([, src = '']) => new URL(src.replaceAll('&amp;', '&')));
 
-  it('The page loads the logout URI of every app of the session, with iss and sid if the app requires them', async () => {
+  it('The signed-out page loads the logout URI of every app of the session, with iss and sid if the app requires them', async () => {
     const { browser, idToken } = await signedIn(['demo-photos', 'demo-web', 'demo-notes']);
     const page = await browser.visit(logoutUrl({ id_token_hint: idToken }));
     const [photos, notes] = framesOf(page).sort((a, b) => b.port.localeCompare(a.port));
@@ -62,7 +62,7 @@ describe('Front-channel logout', () => {
     });
   });
 
-  it('The policy allows only frames of these apps, and the page continues to the post-logout URI', async () => {
+  it("The policy allows only frames of the session's apps, and the page continues to the post-logout URI", async () => {
     const { browser, idToken } = await signedIn(['demo-notes']);
     const back = `${originOf(server.issuer, 1)}/`;
     const page = await browser.visit(
@@ -78,7 +78,7 @@ describe('Front-channel logout', () => {
     assert.ok(page.html.includes(`href="${back}?state=a%26b"`));
   });
 
-  it('The page appears after a confirmed sign-out, and not if the person stays signed in', async () => {
+  it('The page with logout frames appears after a confirmed sign-out, and not if the person stays signed in', async () => {
     const { browser } = await signedIn(['demo-notes']);
     const question = await browser.visit(logoutUrl());
     const stayed = await browser.submit(question, {});
@@ -109,7 +109,7 @@ describe('Front-channel logout', () => {
     });
     after(() => chromium.close());
 
-    it('The app receives the request in its frame, and the page then continues without a script', async () => {
+    it('The app receives the logout request in its frame, and the page then continues without a script', async () => {
       const { browser, idToken } = await signedIn(['demo-notes']);
       const context = await chromium.newContext({ javaScriptEnabled: false });
       await context.addCookies(

@@ -95,21 +95,21 @@ describe('Introspection', () => {
     assert.equal((claims['token_introspection'] as Record<string, unknown>)['active'], true);
   });
 
-  it('The endpoint finds refresh tokens, whatever the token_type_hint', async () => {
+  it('The introspection endpoint finds refresh tokens, whatever the token_type_hint', async () => {
     const { refresh_token } = await tokensFor(server.issuer);
     for (const hint of ['', 'refresh_token', 'access_token', 'nonsense']) {
       assert.equal((await introspect(refresh_token, GATEWAY, hint))['active'], true, hint);
     }
   });
 
-  it('A client without that right learns nothing about tokens of other clients', async () => {
+  it('A client without the right to introspect learns nothing about tokens of other clients', async () => {
     const theirs = await tokensFor(server.issuer);
     for (const token of [theirs['access_token'], theirs['refresh_token']]) {
       assert.deepEqual(await introspect(token, 'stranger:stranger-secret'), { active: false });
     }
   });
 
-  it('The endpoint answers only active=false for invented, expired and revoked tokens', async () => {
+  it('The introspection endpoint answers only active=false for invented, expired and revoked tokens', async () => {
     const { access_token, refresh_token } = await tokensFor(server.issuer);
     assert.deepEqual(await introspect('x'.repeat(43)), { active: false });
     travel(901);
@@ -119,7 +119,7 @@ describe('Introspection', () => {
     assert.deepEqual(await introspect(refresh_token), { active: false });
   });
 
-  it('The API, the gateway and the client of a JWT access token receive its claims', async () => {
+  it('The API, the gateway and the client of a JWT access token receive its claims by introspection', async () => {
     const { access_token = '' } = await tokensFor(server.issuer, FOR_API);
     const said = { ...decodeJwt(access_token), active: true, token_type: 'Bearer' };
     for (const who of [API, GATEWAY])
@@ -129,7 +129,7 @@ describe('Introspection', () => {
     assert.deepEqual(await own.json(), said);
   });
 
-  it("The API of a machine's JWT receives its claims, whatever the token_type_hint", async () => {
+  it("The API of a machine's JWT receives its claims by introspection, whatever the token_type_hint", async () => {
     const { body } = await tokenRequest(server.issuer, { grant_type: 'client_credentials' }, SERVICE);
     const said = { ...decodeJwt(String(body['access_token'])), active: true, token_type: 'Bearer' };
     for (const hint of ['', 'access_token', 'refresh_token', 'nonsense'])
@@ -144,7 +144,7 @@ describe('Introspection', () => {
       assert.deepEqual(await introspect(token, API), { active: false }, 'it is for no API');
   });
 
-  it('The signed response is for the requesting API only (RFC 9701 §5)', async () => {
+  it('The signed introspection response is for the requesting API only (RFC 9701 §5)', async () => {
     const { access_token = '' } = await tokensFor(server.issuer, FOR_API);
     const signed = async (token: string) => {
       const response = await fetch(`${server.issuer}/introspect`, {
@@ -164,7 +164,7 @@ describe('Introspection', () => {
     assert.deepEqual((await signed('made-up')).claims['token_introspection'], { active: false });
   });
 
-  it('The endpoint answers only active=false for an expired JWT, a revoked one and one of a revoked grant', async () => {
+  it('The introspection endpoint answers only active=false for an expired JWT, a revoked one and one of a revoked grant', async () => {
     const { access_token = '', refresh_token = '' } = await tokensFor(server.issuer, FOR_API);
     const { body: next } = await refresh(server.issuer, refresh_token);
     const machine = await tokenRequest(server.issuer, { grant_type: 'client_credentials' }, SERVICE);
@@ -183,7 +183,7 @@ describe('Introspection', () => {
     assert.deepEqual(await introspect(String(machine.body['access_token'])), { active: false });
   });
 
-  it('The endpoint answers active=false for a JWT whose grant is gone, even if its status is valid', async () => {
+  it('The introspection endpoint answers active=false for a JWT whose grant is gone, even if its status is valid', async () => {
     const { access_token = '' } = await tokensFor(server.issuer, FOR_API);
     assert.equal((await introspect(access_token))['active'], true);
     const store = await openStore(server.config.stores.grants, systemClock);
@@ -195,7 +195,7 @@ describe('Introspection', () => {
     assert.deepEqual(await introspect(access_token), { active: false });
   });
 
-  it('The endpoint answers active=false for forged and malformed JWTs', async () => {
+  it('The introspection endpoint answers active=false for forged and malformed JWTs', async () => {
     const { access_token = '', id_token } = await tokensFor(server.issuer, FOR_API);
     const claims = decodeJwt(access_token);
     const header = { ...decodeProtectedHeader(access_token), alg: 'ES256' };
@@ -223,7 +223,7 @@ describe('Introspection', () => {
     assert.equal((await introspect(access_token))['active'], true);
   });
 
-  it('The endpoint answers unsupported_token_type for a token that only its API can decrypt', async () => {
+  it('The introspection endpoint answers unsupported_token_type for a token that only its API can decrypt', async () => {
     const parameters = { grant_type: 'client_credentials', resource: SEALED_API };
     const { body } = await tokenRequest(server.issuer, parameters, SERVICE);
     for (const path of ['introspect', 'revoke']) {
@@ -237,7 +237,7 @@ describe('Introspection', () => {
     }
   });
 
-  it('The endpoint refuses a wrong secret and a request without a client', async () => {
+  it('The introspection endpoint refuses a wrong secret and a request without a client', async () => {
     const { access_token = '' } = await tokensFor(server.issuer);
     const body = (more: Record<string, string>): URLSearchParams =>
       new URLSearchParams({ token: access_token, ...more });

@@ -42,7 +42,7 @@ describe('Signed authorization responses (JARM)', () => {
     return (await verified(server.issuer, response ?? '', clientId)).claims;
   }
 
-  it('The signed response contains code, state and iss, for one client and a few minutes', async () => {
+  it('The signed authorization response contains code, state and iss, for one client and a few minutes', async () => {
     for (const mode of ['jwt', 'query.jwt']) {
       const request = ask(mode, 'demo-notes', { state: 'of-the-app' });
       const callback = await signIn(alice, request);
@@ -55,7 +55,7 @@ describe('Signed authorization responses (JARM)', () => {
     }
   });
 
-  it('The signed response arrives in the fragment or in a form if the client requests it', async () => {
+  it('The signed authorization response arrives in the fragment or in a form if the client requests it', async () => {
     const callback = await signIn(alice, ask('fragment.jwt'));
     const fragment = new URLSearchParams(callback.hash.slice(1));
     assert.equal(typeof (await opened(fragment.get('response')))['code'], 'string');
@@ -65,13 +65,13 @@ describe('Signed authorization responses (JARM)', () => {
     assert.equal(typeof (await opened(hidden['response'] ?? ''))['code'], 'string');
   });
 
-  it('An error response is signed, too', async () => {
+  it('An error response of the authorization endpoint is signed, too', async () => {
     const callback = await signIn(alice, ask('jwt', 'demo-notes', { prompt: 'none', max_age: '0' }));
     assert.deepEqual([...callback.searchParams.keys()], ['response']);
     assert.equal(typeof (await opened(callback.searchParams.get('response')))['error'], 'string');
   });
 
-  it('The signed response is encrypted if the client has registered an encryption key', async () => {
+  it('The signed authorization response is encrypted if the client has registered an encryption key', async () => {
     const callback = await signIn(alice, ask('jwt', 'demo-web'));
     const response = callback.searchParams.get('response') ?? '';
     assert.equal(decodeProtectedHeader(response).enc, 'A256GCM');
@@ -87,7 +87,7 @@ describe('Signed authorization responses (JARM)', () => {
     assert.equal(plain.searchParams.get('iss'), server.issuer);
   });
 
-  it('The metadata advertises the signing algorithms and the response modes', async () => {
+  it('The metadata advertises the algorithms and modes of signed authorization responses', async () => {
     const response = await fetch(`${server.issuer}/.well-known/openid-configuration`);
     const document = (await response.json()) as Record<string, string[]>;
     assert.deepEqual(document['authorization_signing_alg_values_supported'], ['ES256', 'RS256']);

@@ -109,7 +109,7 @@ describe('A server with keys in an HSM', () => {
   });
 
   describe('While the HSM is away', () => {
-    it('The server answers 503, keeps the code and the refresh token valid, and recovers with the HSM', async () => {
+    it('The server answers 503 while the HSM is away, keeps codes and refresh tokens valid, and recovers', async () => {
       const { refresh_token } = await tokensFor(issuer, {
         parameters: { scope: 'openid offline_access', prompt: 'consent' },
       });
@@ -141,7 +141,7 @@ describe('A server with keys in an HSM', () => {
 });
 
 describe('An HSM that refuses the PIN', () => {
-  it('The server does not start, and the error names the setting', async () => {
+  it('The server does not start if the HSM refuses its PIN, and the error names the setting', async () => {
     const refused = inHsm({ ...freshToken(), pin: new Secret('0000') });
     await assert.rejects(startTestServer({ change: refused }), {
       name: 'SignerUnavailable',
@@ -177,7 +177,7 @@ describe('Two server processes that share a token', function () {
     await server.close();
   });
 
-  it('Both processes sign with the keys that either one made, and destroy the retired ones', async () => {
+  it('Both server processes sign with the HSM keys that either one made, and destroy the retired ones', async () => {
     const [first = ''] = await privateKeysIn(token);
     const kids = new Map<string, Set<string>>();
     const isShared = () => kids.size > 1 && [...kids.values()].some((urls) => urls.size === 2);

@@ -107,7 +107,7 @@ describe('Least privilege', () => {
     assert.equal(await rolesFor('openid notes:read'), undefined);
   });
 
-  it('The scopes follow the person who signs in, not the one who was signed in before', async () => {
+  it('The granted scopes follow the person who signs in, not the one who was signed in before', async () => {
     const browser = new Browser();
     await signIn(browser, authorizationRequest(server.issuer), ADMIN);
     const parameters = { ...everything, prompt: 'login' };
@@ -127,7 +127,7 @@ describe('Least privilege', () => {
   describe('After a role is removed', () => {
     afterEach(() => withAccount(server, ADMIN.email, (accounts, { id }) => accounts.setRoles(id, ['user', 'admin'])));
 
-    it('A refresh loses the scopes of the role, and regains them with the role', async () => {
+    it('A refresh loses the scopes of a removed role, and regains them with the role', async () => {
       const first = await tokensFor(server.issuer, { person: ADMIN, parameters: everything });
       await withAccount(server, ADMIN.email, (accounts, { id }) => accounts.setRoles(id, ['user']));
       const { body: second } = await refresh(server.issuer, first['refresh_token']);
@@ -138,7 +138,7 @@ describe('Least privilege', () => {
       assert.deepEqual(await scopesIn(third['access_token']), ['notes:read notes:admin', ['admin', 'user']]);
     });
 
-    it('A code that was issued before loses the scopes of the role', async () => {
+    it('A code that was issued before loses the scopes of a removed role', async () => {
       const request = authorizationRequest(server.issuer, 'demo-notes', everything);
       const callback = await signIn(new Browser(), request, ADMIN);
       await withAccount(server, ADMIN.email, (accounts, { id }) => accounts.setRoles(id, ['user']));
@@ -150,7 +150,7 @@ describe('Least privilege', () => {
   describe('With a disabled account', () => {
     afterEach(() => withAccount(server, ALICE.email, (accounts, { id }) => accounts.enable(id)));
 
-    it('The account receives nothing: no sign-in, tokens, refresh, userinfo, introspection or single sign-on', async () => {
+    it('A disabled account receives nothing: no sign-in, tokens, refresh, userinfo, introspection or single sign-on', async () => {
       const browser = new Browser();
       const tokens = await tokensFor(server.issuer, { browser });
       const request = authorizationRequest(server.issuer);

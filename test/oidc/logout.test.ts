@@ -51,7 +51,7 @@ describe('Logout', () => {
     assert.ok(!(await isSignedIn(browser)));
   });
 
-  it('The server accepts an expired ID token as a hint', async () => {
+  it('The logout accepts an expired ID token as a hint', async () => {
     const browser = new Browser();
     const { id_token } = await tokensFor(server.issuer, { browser });
     travel(2 * 3600);
@@ -83,7 +83,7 @@ describe('Logout', () => {
     assert.ok(!(await isSignedIn(browser)));
   });
 
-  it('The session and all tokens survive if the person chooses to stay', async () => {
+  it('The session and all tokens survive a logout request if the person chooses to stay', async () => {
     const browser = new Browser();
     const { access_token: access = '', refresh_token: token } = await tokensFor(server.issuer, { browser });
     for (const parameters of [{}, { client_id: 'demo-notes', post_logout_redirect_uri: homeOf(1) }]) {
@@ -99,7 +99,7 @@ describe('Logout', () => {
     assert.deepEqual([userinfo.status, (await refresh(server.issuer, token)).status], [200, 200]);
   });
 
-  it('The server preserves the query of the registered redirect URI byte for byte', async () => {
+  it('The logout preserves the query of the post-logout redirect URI byte for byte', async () => {
     const uris = ['?next=a%20b+c&empty=&flag&q=%7E~', "?quoted='x'&state=mine", '?', '?a=1&'].map(
       (query) => homeOf(1) + query,
     );
@@ -128,7 +128,7 @@ describe('Logout', () => {
     }
   });
 
-  it('The server ignores a hint whose client no longer exists, and asks the person', async () => {
+  it('The logout ignores a hint whose client no longer exists, and asks the person', async () => {
     const browser = new Browser();
     const { id_token = '' } = await tokensFor(server.issuer, { browser });
     const [header, , signature] = id_token.split('.');
@@ -145,7 +145,7 @@ describe('Logout', () => {
     assert.match(end.html, /You are signed out/);
   });
 
-  it('The server refuses a hint for an unknown client that is not an ID token of this server', async () => {
+  it('The logout refuses a hint for an unknown client that is not an ID token of this server', async () => {
     const browser = new Browser();
     const { id_token = '' } = await tokensFor(server.issuer, { browser });
     const part = (members: object): string => Buffer.from(JSON.stringify(members)).toString('base64url');
@@ -163,7 +163,7 @@ describe('Logout', () => {
     assert.ok(await isSignedIn(browser));
   });
 
-  it('The endpoint accepts POST like GET, with an empty body and with a long one', async () => {
+  it('The logout endpoint accepts POST like GET, with an empty body and with a long one', async () => {
     const browser = new Browser();
     const { id_token = '' } = await tokensFor(server.issuer, { browser });
     const action = `${server.issuer}/logout`;
@@ -184,7 +184,7 @@ describe('Logout', () => {
     assert.equal(back.url, `${homeOf(1)}?state=s`);
   });
 
-  it('The server asks the person if the hint names another account or another session', async () => {
+  it('The logout asks the person if the hint names another account or another session', async () => {
     const elsewhere = await tokensFor(server.issuer);
     const ofAdmin = await tokensFor(server.issuer, { person: ADMIN });
     for (const { id_token } of [elsewhere, ofAdmin]) {
@@ -220,7 +220,7 @@ describe('Logout', () => {
     assert.match(end.html, /You are signed out/);
   });
 
-  it('The server refuses a forged hint and one that contradicts the client_id', async () => {
+  it('The logout refuses a forged hint and one that contradicts the client_id', async () => {
     const browser = new Browser();
     const { id_token = '' } = await tokensFor(server.issuer, { browser });
     const forged = `${id_token.slice(0, id_token.lastIndexOf('.'))}.${'A'.repeat(86)}`;
@@ -230,7 +230,7 @@ describe('Logout', () => {
     }
   });
 
-  it('The server refuses a confirmation form from another site', async () => {
+  it('The logout refuses a confirmation form from another site', async () => {
     const browser = new Browser();
     await tokensFor(server.issuer, { browser });
     await logout(browser, {});

@@ -76,7 +76,7 @@ describe('Account claims and mapped claims', () => {
   const WEB = 'demo-web:demo-web-secret';
   const API = `notes-api:${SECRET}`;
 
-  it('The profile scope contains preferred_username and updated_at', async () => {
+  it('The profile scope gives preferred_username and updated_at', async () => {
     const given = await tokensOf('demo-photos', 'openid profile');
     for (const claims of [idToken(given), await userinfo(given)]) {
       assert.equal(claims['preferred_username'], 'alice@example.com');

@@ -84,12 +84,12 @@ describe('Client ID metadata documents', () => {
     return page;
   };
 
-  it('The metadata announces the support for these documents', async () => {
+  it('The metadata announces the support for client ID metadata documents', async () => {
     const metadata = await fetch(`${server.issuer}/.well-known/oauth-authorization-server`);
     assert.match(await metadata.text(), /"client_id_metadata_document_supported":true/);
   });
 
-  it('A document makes a client that signs people in, and the consent page names its host', async () => {
+  it('A client ID metadata document makes a client that signs people in, and the consent page names its host', async () => {
     const clientId = publish('good', { client_uri: 'https://app.example', latchkey_policy: { firstParty: true } });
     const browser = new Browser();
     const page = await browser.submit(await browser.visit(request(clientId).url), { ...ALICE }, REDIRECT);
@@ -117,12 +117,12 @@ describe('Client ID metadata documents', () => {
     }
   });
 
-  it('A client with a document receives only the resources and scopes that the configuration lists', async () => {
+  it('A client with a metadata document receives only the resources and scopes that the configuration lists', async () => {
     const page = await new Browser().visit(request(publish('far'), server, { resource: API }).url, {}, REDIRECT);
     assert.match(`${page.url} ${page.html}`, /invalid_target/);
   });
 
-  it('A document grants a client no more than a dynamic registration', async () => {
+  it('A client ID metadata document grants no more than a dynamic registration', async () => {
     await using other = await startTestServer({
       change: (config) => ({
         ...open()(config),
@@ -138,7 +138,7 @@ describe('Client ID metadata documents', () => {
   describe('After the document cache expires', () => {
     afterEach(returnToPresent);
 
-    it('The server fetches the document again for the pages of a slow person', async () => {
+    it('The server fetches an expired client document again for the pages of a slow person', async () => {
       const asking = request(publish('slow'));
       const browser = new Browser();
       const page = await browser.visit(asking.url);
@@ -149,7 +149,7 @@ describe('Client ID metadata documents', () => {
       assert.ok(new URL(back.url).searchParams.has('code'), back.html);
     });
 
-    it('A document that changed or disappeared does not prevent the sign-out', async () => {
+    it('A client document that changed or disappeared does not prevent the sign-out', async () => {
       for (const changes of [{ client_id: 'https://bank.example/client' }, { logo_uri: 'javascript:x' }, undefined]) {
         const asking = request(publish('gone'));
         const browser = new Browser();
@@ -180,18 +180,18 @@ describe('Client ID metadata documents', () => {
     'more bytes than allowed': { contacts: ['a@example.com'.padStart(6000, 'x')] },
   };
   for (const [what, changes] of Object.entries(hostile)) {
-    it(`The server refuses a document with ${what}`, async () => {
+    it(`The server refuses a client document with ${what}`, async () => {
       await refused(publish(`hostile-${encodeURIComponent(what)}`, changes));
       assert.ok(asked.length > 0);
     });
   }
 
-  it('The server follows no redirect to a document', async () => {
+  it('The server follows no redirect to a client document', async () => {
     await refused(`https://${host}/moved`);
     assert.deepEqual([...new Set(asked)], ['/moved']);
   });
 
-  it('The server fetches no document from an unlisted private address or from a host that is not allowed', async () => {
+  it('The server fetches no client document from an unlisted private address or from a host that is not allowed', async () => {
     for (const change of [open({}, []), open({ allow: ['apps.example'] }), open({ enabled: false })]) {
       await using other = await startTestServer({ change });
       await refused(publish('good'), other);
@@ -199,7 +199,7 @@ describe('Client ID metadata documents', () => {
     }
   });
 
-  it('The wildcard host does not open the listed private hosts', async () => {
+  it('The wildcard host allows no client document from a listed private host', async () => {
     await using other = await startTestServer({ change: open({ allow: ['*'] }) });
     await refused(publish('good'), other);
     assert.deepEqual(asked, []);
@@ -211,7 +211,7 @@ describe('Client ID metadata documents', () => {
     assert.deepEqual(asked, []);
   });
 
-  it('The server refuses documents of other content types, and accepts any kind of JSON', async () => {
+  it('The server refuses client documents of other content types, and accepts any kind of JSON', async () => {
     for (contentType of ['text/html', 'text/plain; charset=utf-8', 'application/jsonp']) {
       await refused(publish(`type-${encodeURIComponent(contentType)}`));
     }
@@ -239,13 +239,13 @@ describe('Client ID metadata documents', () => {
   const withKeysAt = (path: string, url: string): string =>
     publish(path, { token_endpoint_auth_method: 'private_key_jwt', jwks_uri: url });
 
-  it('The server fetches no keys from a private address that a document names', async () => {
+  it('The server fetches no keys from a private address that a client document names', async () => {
     const response = await claimToBe(withKeysAt('keys', 'https://127.0.0.1:1/jwks'));
     assert.ok([400, 401].includes(response.status));
   });
 
   for (const [what, answer] of Object.entries({ 'no JWK set': { no: 'keys' }, 'a JWK set': { keys: [] } })) {
-    it(`The server fetches the keys of a document only once if the response is ${what}`, async () => {
+    it(`The server fetches the keys of a client document only once if the response is ${what}`, async () => {
       const path = `set-${what.length}`;
       documents.set(`/${path}`, answer);
       const id = withKeysAt(`of-${path}`, `https://${host}/${path}`);
@@ -257,7 +257,7 @@ describe('Client ID metadata documents', () => {
     });
   }
 
-  it('The server limits the documents that it fetches for one client address', async () => {
+  it('The server limits the client documents that it fetches for one client address', async () => {
     await using other = await startTestServer({ change: open({ max_per_hour: 2 }) });
     for (const path of ['one', 'two', 'three']) await new Browser().visit(request(publish(path), other).url);
     assert.deepEqual(asked, ['/one', '/two']);

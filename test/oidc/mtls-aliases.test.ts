@@ -75,31 +75,31 @@ describe('DPoP at the mutual TLS aliases', () => {
   const alias = new URL(ALIAS).host;
   const ownHost = (): string => new URL(server.issuer).host;
 
-  it('The token endpoint accepts a proof for the alias that was called, and binds the token to its key', async () => {
+  it('The token endpoint accepts a DPoP proof for the alias that was called, and binds the token to its key', async () => {
     const { status, body } = await ask(alias, await called(ALIAS));
     assert.deepEqual([status, body['token_type']], [200, 'DPoP'], JSON.stringify(body));
     const { cnf } = decodeJwt(String(body['access_token']));
     assert.deepEqual(cnf, { jkt: await calculateJwkThumbprint(holder.jwk) });
   });
 
-  it('The alias refuses a proof for the issuer URL', async () => {
+  it('The mutual TLS alias refuses a DPoP proof for the issuer URL', async () => {
     const { status, body } = await ask(alias, await called(server.issuer));
     assert.deepEqual([status, body['error']], [400, 'invalid_dpop_proof']);
   });
 
-  it('The issuer and an unpublished alias refuse a proof for the mutual TLS alias', async () => {
+  it('The issuer and an unpublished alias refuse a DPoP proof for the mutual TLS alias', async () => {
     for (const host of [ownHost(), 'other.login.example']) {
       assert.equal((await ask(host, await called(ALIAS))).status, 400, host);
       assert.equal((await ask(host, await called(server.issuer))).status, 200, host);
     }
   });
 
-  it('A FAPI 2.0 client receives no token without a proof', async () => {
+  it('A FAPI 2.0 client receives no token without a DPoP proof', async () => {
     const { status, body } = await ask(alias, undefined);
     assert.deepEqual([status, body['error']], [400, 'invalid_grant'], JSON.stringify(body));
   });
 
-  it('/userinfo compares the proof with the URL that was called', async () => {
+  it('/userinfo compares the DPoP proof with the URL that was called', async () => {
     const token = String((await ask(alias, await called(ALIAS))).body['access_token']);
     const ath = createHash('sha256').update(token).digest('base64url');
     const errorFor = async (base: string): Promise<string> => {

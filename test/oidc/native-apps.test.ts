@@ -61,7 +61,7 @@ describe('Native apps (RFC 8252)', () => {
     assert.match(policy ?? '', /form-action 'self' com\.example\.notes:(;|$)/);
   });
 
-  it('A first-party app with its own scheme needs consent each time, because another app can impersonate it (§8.6)', async () => {
+  it('A first-party app with its own scheme needs consent each time, as another app can imitate it (RFC 8252 §8.6)', async () => {
     const [browser, request] = [new Browser(), requestOf('phone', OWN_SCHEME)];
     const first = await questionOf(browser, request);
     assert.ok(isAsked(first));
@@ -75,7 +75,7 @@ describe('Native apps (RFC 8252)', () => {
     assert.equal(silent.searchParams.get('error'), 'interaction_required');
   });
 
-  it('An app at a loopback address needs consent each time, with or without a registered port (§8.6)', async () => {
+  it('An app at a loopback address needs consent each time, with or without a registered port (RFC 8252 §8.6)', async () => {
     for (const clientId of ['command-line', 'with-a-port']) {
       const browser = new Browser();
       const at = (parameters: Record<string, string> = {}) =>
@@ -109,7 +109,7 @@ describe('Native apps (RFC 8252)', () => {
     assert.match(back.url, /^com\.example\.notes:\/callback\?error=access_denied&/);
   });
 
-  it('A native app may use any port of its registered loopback address (§7.3)', async () => {
+  it('A native app may use any port of its registered loopback address (RFC 8252 §7.3)', async () => {
     for (const redirectUri of ['http://127.0.0.1:51004/callback', 'http://[::1]:49152/callback', LOOPBACK]) {
       const [browser, request] = [new Browser(), requestOf('command-line', redirectUri)];
       const back = await allow(browser, await questionOf(browser, request), request);
@@ -131,14 +131,14 @@ describe('Native apps (RFC 8252)', () => {
     'another port of a web app in development': ['demo-notes', 'http://localhost:51004/callback'],
   };
   for (const [what, [clientId, redirectUri]] of Object.entries(strangers)) {
-    it(`The server refuses to redirect to ${what}`, async () => {
+    it(`The server refuses to redirect a native app to ${what}`, async () => {
       const page = await visit(new Browser(), requestOf(clientId, redirectUri));
       assert.equal(page.status, 400);
       assert.match(page.html, /redirect_uri/);
     });
   }
 
-  it("The token endpoint refuses a native app's code with a wrong PKCE verifier (§8.1)", async () => {
+  it("The token endpoint refuses a native app's code with a wrong PKCE verifier (RFC 8252 §8.1)", async () => {
     const [browser, request] = [new Browser(), requestOf('phone', OWN_SCHEME)];
     const back = await allow(browser, await questionOf(browser, request), request);
     const stolen = { ...request, verifier: requestOf('phone', OWN_SCHEME).verifier };

@@ -139,12 +139,12 @@ describe('Pairwise subjects', () => {
     (await (await post('/introspect', client, { token })).json()) as Record<string, unknown>;
   const subjectOf = (given: Record<string, string>): string => String(decodeJwt(given['id_token'] ?? '').sub);
 
-  it('The apps of one sector receive the same subject at each sign-in', async () => {
+  it('The apps of one sector receive the same pairwise subject at each sign-in', async () => {
     assert.equal(subjectOf(alice.shop), subjectOf(alice.till));
     assert.equal(subjectOf(await tokens('shop')), subjectOf(alice.shop));
   });
 
-  it('The subject differs between sectors and accounts, and hides the account id', async () => {
+  it('The pairwise subject differs between sectors and accounts, and hides the account id', async () => {
     const known = subjectOf(await tokensFor(server.issuer));
     const all = [known, subjectOf(alice.shop), subjectOf(alice.bank), subjectOf(await tokens('shop', ADMIN))];
     assert.equal(new Set(all).size, 4);
@@ -152,7 +152,7 @@ describe('Pairwise subjects', () => {
     assert.ok(!all.slice(1).some((subject) => Buffer.from(subject.slice(4), 'base64url').includes(known)));
   });
 
-  it('The subject is the same in ID tokens, access tokens, userinfo and introspection', async () => {
+  it('The pairwise subject is the same in ID tokens, access tokens, userinfo and introspection', async () => {
     const subject = subjectOf(alice.shop);
     const { claims } = await verified(server.issuer, alice.shop['access_token'], apiOf(server.issuer));
     assert.equal(claims.sub, subject);
@@ -335,7 +335,7 @@ describe('The sector of a client', () => {
     });
     after(() => server.close());
 
-    it('The sector is the host of the redirect URIs if they have only one', async () => {
+    it('The sector of a self-registered client is the host of its redirect URIs if they have only one', async () => {
       const spa = { token_endpoint_auth_method: 'none', redirect_uris: [REDIRECT] };
       const subjects = [];
       for (const subject_type of ['pairwise', 'pairwise', 'public']) {

@@ -213,7 +213,7 @@ for (const profile of ['fapi2-security', 'fapi2-message-signing'] as const) {
       return client.authorizationCodeGrant(config, callback, checks, {}, isBound ? { DPoP: dpop } : {});
     }
 
-    it('The profile accepts an unmodified client library that fulfils it, and does not rotate its refresh token', async () => {
+    it(`The profile ${profile} accepts an unmodified client library that fulfils it, and does not rotate its refresh token`, async () => {
       const begun = await begin();
       const tokens = await exchange(begun, await answered(begun));
       assert.equal(tokens.token_type, 'dpop');
@@ -229,36 +229,36 @@ for (const profile of ['fapi2-security', 'fapi2-message-signing'] as const) {
       assert.notEqual(again.access_token, refreshed.access_token);
     });
 
-    it('The profile refuses an authorization request that was not pushed', async () => {
+    it(`The profile ${profile} refuses an authorization request that was not pushed`, async () => {
       const { parameters, request } = await begin();
       const url = new URL('/authorize', server.issuer);
       url.search = new URLSearchParams({ ...parameters, client_id: 'demo-web', response_type: 'code' }).toString();
       assert.equal(await refusal(alice, { ...request, url: url.href }), 'invalid_request');
     });
 
-    it('The profile refuses a pushed request without PKCE or without a redirect URI', async () => {
+    it(`The profile ${profile} refuses a pushed request without PKCE or without a redirect URI`, async () => {
       await assert.rejects(begin(NO_CHALLENGE).then(push), { error: 'invalid_request' });
       await assert.rejects(begin({ redirect_uri: '' }).then(push), { error: 'invalid_request' });
     });
 
-    it('The profile refuses to issue a token that is not bound to a key', async () => {
+    it(`The profile ${profile} refuses to issue a token that is not bound to a key`, async () => {
       const begun = await begin();
       await assert.rejects(exchange(begun, await answered(begun), false), { error: 'invalid_grant' });
     });
 
-    it('The profile refuses a client assertion that is signed with RS256', async () => {
+    it(`The profile ${profile} refuses a client assertion that is signed with RS256`, async () => {
       const config = await app(rsa);
       await assert.rejects(client.clientCredentialsGrant(config), { error: 'invalid_client' });
     });
 
-    it('The profile limits the lifetime of a code to a minute, whatever the configuration says', async () => {
+    it(`The profile ${profile} limits the lifetime of a code to a minute, whatever the configuration says`, async () => {
       const begun = await begin();
       const callback = await answered(begun);
       travel(61);
       await assert.rejects(exchange(begun, callback), { error: 'invalid_grant' });
     });
 
-    it('The metadata advertises the requirements of the profile', async () => {
+    it(`The metadata advertises the requirements of ${profile}`, async () => {
       const metadata = await metadataOf(server);
       assert.equal(metadata['require_pushed_authorization_requests'], true);
       assert.equal(metadata['require_signed_request_object'], signs ? true : undefined);
@@ -269,7 +269,7 @@ for (const profile of ['fapi2-security', 'fapi2-message-signing'] as const) {
     });
 
     if (signs) {
-      it('The profile refuses a pushed request that is unsigned or has no nbf', async () => {
+      it(`The profile ${profile} refuses a pushed request that is unsigned or has no nbf`, async () => {
         const { config, parameters, dpop } = await begin();
         await assert.rejects(client.buildAuthorizationUrlWithPAR(config, parameters, { DPoP: dpop }), {
           error: 'invalid_request',
@@ -284,7 +284,7 @@ for (const profile of ['fapi2-security', 'fapi2-message-signing'] as const) {
         });
       });
 
-      it('The profile answers only with signed JWTs', async () => {
+      it(`The profile ${profile} answers only with signed JWTs`, async () => {
         const begun = await begin();
         const config = await app(key, false);
         const signed = await client.buildAuthorizationUrlWithJAR(config, begun.parameters, key.privateKey);

@@ -41,7 +41,7 @@ describe('Pushed authorization requests', () => {
     assert.equal(status, 200);
   });
 
-  it('The endpoint validates a request when it is pushed', async () => {
+  it('The server validates an authorization request when it is pushed', async () => {
     const { status, body } = await push(authorizationRequest(server.issuer, 'demo-notes', { code_challenge: '' }));
     assert.deepEqual([status, body['error']], [400, 'invalid_request']);
     const elsewhere = await push(
@@ -50,7 +50,7 @@ describe('Pushed authorization requests', () => {
     assert.deepEqual([elsewhere.status, elsewhere.body['request_uri']], [400, undefined]);
   });
 
-  it('The endpoint requires the secret of a confidential client', async () => {
+  it('The /par endpoint requires the secret of a confidential client', async () => {
     assert.equal((await push(authorizationRequest(server.issuer, 'demo-web'))).status, 401);
   });
 

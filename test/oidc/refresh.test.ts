@@ -47,7 +47,7 @@ describe('Refresh', () => {
     );
   });
 
-  it('A revoked family does not affect the same person in another browser', async () => {
+  it('A revoked refresh token family does not affect the same person in another browser', async () => {
     const [here, there] = [await tokensFor(server.issuer), await tokensFor(server.issuer)];
     await renewed(here['refresh_token']);
     travel(31);
@@ -114,7 +114,7 @@ describe('Refresh', () => {
     await refused(renew(token));
   });
 
-  it('A family that begins late in a long session has its full lifetime', async () => {
+  it('A refresh token family that begins late in a long session has its full lifetime', async () => {
     const browser = new Browser();
     await tokensFor(server.issuer, { browser, person: { ...ALICE, remember: 'yes' } });
     travel(18 * DAY);
@@ -125,7 +125,7 @@ describe('Refresh', () => {
     }
   });
 
-  it('Two apps of one session have independent families', async () => {
+  it('Two apps of one session have independent refresh token families', async () => {
     const browser = new Browser();
     const notes = await tokensFor(server.issuer, { browser });
     const photos = await tokensFor(server.issuer, { browser, clientId: 'demo-photos' });

@@ -133,7 +133,7 @@ describe('Request objects (RFC 9101)', () => {
     }
   });
 
-  it('The error names the accepted audience, at /authorize and at /par', async () => {
+  it('The error names the accepted audience of a request object, at /authorize and at /par', async () => {
     const request = ask();
     for (const aud of ['https://other.example', `${server.issuer}/authorize`, ['https://other.example'], undefined]) {
       const carried = withRequestObject(request, await signed(request, { claims: { aud } }));
@@ -177,7 +177,7 @@ describe('Request objects (RFC 9101)', () => {
     assert.equal(await refusal(carried), 'invalid_request_object');
   });
 
-  it('Only one of several simultaneous uses of a jti receives a code', async () => {
+  it('Only one of several simultaneous uses of a request object with a jti receives a code', async () => {
     const request = ask();
     const carried = withRequestObject(request, await signed(request, { claims: { jti: 'another-name' } }));
     const answers = await Promise.all(Array.from({ length: 5 }, () => answerAtOnce(alice, carried)));
@@ -212,7 +212,7 @@ describe('Request objects (RFC 9101)', () => {
     assert.equal(await refusal({ ...ask(), url: url.href }), 'request_uri_not_supported');
   });
 
-  it('The metadata advertises the signing algorithms and no encryption', async () => {
+  it('The metadata advertises the signing algorithms of request objects and no encryption', async () => {
     const response = await fetch(`${server.issuer}/.well-known/openid-configuration`);
     const document = (await response.json()) as Record<string, unknown>;
     assert.deepEqual(document['request_object_signing_alg_values_supported'], [

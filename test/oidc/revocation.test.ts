@@ -119,7 +119,7 @@ describe('Revocation', () => {
     assert.equal((await refresh(server.issuer, refresh_token)).status, 200);
   });
 
-  it('The endpoint requires the secret of a confidential client', async () => {
+  it('The revocation endpoint requires the secret of a confidential client', async () => {
     const { refresh_token = '' } = await tokensFor(server.issuer, { clientId: 'demo-web' });
     assert.equal((await revoke(refresh_token, 'demo-web')).status, 401);
     assert.equal((await revoke(refresh_token, 'demo-web', { client_secret: 'wrong' })).status, 401);

@@ -106,7 +106,7 @@ describe('Rich authorization requests (RFC 9396)', () => {
     return new URL(page.url).searchParams.get('error');
   }
 
-  it('The consent page describes the details as plain text at each request, even for a first-party app', async () => {
+  it('The consent page describes authorization details as plain text at each request, even for a first-party app', async () => {
     for (const to of ['Merchant <b>A</b>', 'Merchant <b>B</b>']) {
       const page = await alice.visit(ask([payment({ to, urgent: true })], { prompt: '' }).url);
       const facts = [...page.html.matchAll(/<dt>(.*?)<\/dt><dd><bdi>(.*?)<\/bdi>/g)].map(([, name, value]) => [
@@ -126,11 +126,11 @@ describe('Rich authorization requests (RFC 9396)', () => {
     }
   });
 
-  it('The server refuses details with prompt=none', async () => {
+  it('The server refuses authorization details with prompt=none', async () => {
     assert.equal(await refusal(ask([payment()], { prompt: 'none', scope: 'openid notes:read' })), 'consent_required');
   });
 
-  it('The details appear in the token response, the access token and each refresh', async () => {
+  it('The authorization details appear in the token response, the access token and each refresh', async () => {
     const request = ask([payment()]);
     const { status, body } = await granted(request);
     assert.equal(status, 200, JSON.stringify(body));
@@ -141,7 +141,7 @@ describe('Rich authorization requests (RFC 9396)', () => {
     assert.deepEqual(again.body['authorization_details'], [payment()]);
   });
 
-  it('The details appear in the introspection response', async () => {
+  it('The authorization details appear in the introspection response', async () => {
     const { body } = await granted(ask([payment()]));
     const response = await fetch(`${server.issuer}/introspect`, {
       method: 'POST',
@@ -152,7 +152,7 @@ describe('Rich authorization requests (RFC 9396)', () => {
     assert.deepEqual([said['active'], said['authorization_details']], [true, [payment()]]);
   });
 
-  it('A token request can narrow the details, and the next refresh has all of them again', async () => {
+  it('A token request can narrow the authorization details, and the next refresh has all of them again', async () => {
     const small = payment({ amount: { currency: 'EUR', value: 1 } });
     const { body } = await granted(ask([payment(), small]), {
       authorization_details: JSON.stringify([small]),
@@ -163,7 +163,7 @@ describe('Rich authorization requests (RFC 9396)', () => {
     assert.deepEqual(again.body['authorization_details'], [payment(), small]);
   });
 
-  it('The token endpoint refuses more details than were granted, for codes and for refreshes', async () => {
+  it('The token endpoint refuses more authorization details than were granted, for codes and for refreshes', async () => {
     const more = JSON.stringify([payment({ amount: { currency: 'EUR', value: 1250 } })]);
     const widened = { authorization_details: more, resource: api };
     const exchanged = await granted(ask([payment()]), widened);
@@ -176,7 +176,7 @@ describe('Rich authorization requests (RFC 9396)', () => {
     assert.equal(added.body['error'], 'invalid_authorization_details');
   });
 
-  it('A refresh token is repeated only for the same details', async () => {
+  it('A refresh token is repeated only for the same authorization details', async () => {
     const small = payment({ amount: { currency: 'EUR', value: 1 } });
     const { body } = await granted(ask([payment(), small]));
     const again = (details?: unknown) =>
@@ -193,13 +193,13 @@ describe('Rich authorization requests (RFC 9396)', () => {
     assert.deepEqual((await again([small])).body, first.body);
   });
 
-  it('The granted details do not reappear in a later request', async () => {
+  it('The granted authorization details do not reappear in a later request', async () => {
     await granted(ask([payment()]));
     const { body } = await granted(ask('', { authorization_details: '' }));
     assert.equal(body['authorization_details'], undefined);
   });
 
-  it('The server refuses details that do not match their type', async () => {
+  it('The server refuses authorization details that do not match their type', async () => {
     const attempts: Record<string, unknown> = {
       'no JSON': '[{',
       'no list': payment(),
@@ -221,7 +221,7 @@ describe('Rich authorization requests (RFC 9396)', () => {
       assert.equal(await refusal(ask(details)), 'invalid_authorization_details', what);
   });
 
-  it('The server refuses details with invisible or direction-changing characters', async () => {
+  it('The server refuses authorization details with invisible or direction-changing characters', async () => {
     const hidden = [
       '\u202E',
       '\u2066',
@@ -243,18 +243,18 @@ describe('Rich authorization requests (RFC 9396)', () => {
     assert.equal(page.status, 200);
   });
 
-  it('The server refuses details of a type that the client is not registered for', async () => {
+  it('The server refuses authorization details of a type that the client is not registered for', async () => {
     assert.equal(await refusal(ask([payment()], {}, 'demo-photos')), 'invalid_authorization_details');
   });
 
-  it('An API receives only the details that are for it', async () => {
+  it('An API receives only the authorization details that are for it', async () => {
     const { body } = await granted(
       ask([payment(), payment({ locations: ['https://other.example'] }), { type: 'elsewhere' }]),
     );
     assert.deepEqual(body['authorization_details'], [payment()]);
   });
 
-  it('The details require an API, either named or by default', async () => {
+  it('The authorization details require an API, either named or by default', async () => {
     const unnamed = { resource: '', scope: 'openid' };
     assert.equal(await refusal(ask([payment()], unnamed, 'demo-web')), 'invalid_target');
     const { body } = await granted(ask([payment()], unnamed));
@@ -262,7 +262,7 @@ describe('Rich authorization requests (RFC 9396)', () => {
     assert.deepEqual(claims['authorization_details'], [payment()]);
   });
 
-  it('A machine receives only details of the types that it is registered for', async () => {
+  it('A machine receives only authorization details of the types that it is registered for', async () => {
     const own = { grant_type: 'client_credentials', resource: api, authorization_details: JSON.stringify([payment()]) };
     const service = await tokenRequest(server.issuer, own, 'demo-service:demo-service-secret');
     assert.deepEqual([service.status, service.body['authorization_details']], [200, [payment()]]);
@@ -271,7 +271,7 @@ describe('Rich authorization requests (RFC 9396)', () => {
     assert.equal(refused.body['error'], 'invalid_authorization_details');
   });
 
-  it('The metadata lists the supported types', async () => {
+  it('The metadata lists the supported types of authorization details', async () => {
     const response = await fetch(`${server.issuer}/.well-known/oauth-authorization-server`);
     const metadata = (await response.json()) as Record<string, unknown>;
     assert.deepEqual(metadata['authorization_details_types_supported'], ['payment', 'elsewhere']);

@@ -60,7 +60,7 @@ describe('Scopes that need a role', () => {
       basic,
     );
 
-  it('A machine that registered itself does not receive the scope', async () => {
+  it('A machine that registered itself does not receive a role-gated scope', async () => {
     for (const metadata of [
       { grant_types: ['client_credentials'], redirect_uris: undefined },
       { grant_types: ['authorization_code', 'client_credentials'] },
@@ -72,12 +72,12 @@ describe('Scopes that need a role', () => {
     }
   });
 
-  it('A machine that the operator registered for the scope receives it', async () => {
+  it('A machine that the operator registered for a role-gated scope receives it', async () => {
     const { body } = await asMachine('demo-service:demo-service-secret');
     assert.equal(await scopeOf(body), GATED);
   });
 
-  it('An app that registered itself receives the scope only for a person with the role', async () => {
+  it('An app that registered itself receives a role-gated scope only for a person with the role', async () => {
     const { id, basic } = await stranger({});
     const scopeFor = async (person: Person): Promise<unknown> => {
       const parameters = { scope: `openid ${GATED}`, resource: apiOf(server.issuer), redirect_uri: REDIRECT };

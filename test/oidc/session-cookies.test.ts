@@ -46,7 +46,7 @@ describe('Session cookies', () => {
     return 'code' in answer;
   }
 
-  it('A replaced cookie expires after a minute, even if it is used meanwhile', async () => {
+  it('A replaced session cookie expires after a minute, even if it is used meanwhile', async () => {
     const browser = new Browser();
     await signIn(browser, authorizationRequest(server.issuer));
     const former = copyOf(browser);
@@ -58,7 +58,7 @@ describe('Session cookies', () => {
     assert.deepEqual([await isSignedIn(former), await isSignedIn(browser)], [false, true]);
   });
 
-  it('A cookie from before a sign-in expires with the interaction lifetime, however often it is used', async () => {
+  it('A session cookie from before a sign-in expires with the interaction lifetime, however often it is used', async () => {
     const browser = new Browser();
     let page = await browser.visit(`${server.issuer}/device`);
     /** Tells whether the form of the page that was shown last is known. */
@@ -75,7 +75,7 @@ describe('Session cookies', () => {
     assert.ok(!(await isKnown()));
   });
 
-  it('A planted cookie never gives the attacker the account of its victim, even in simultaneous sign-ins', async () => {
+  it('A planted session cookie never gives the attacker the account of its victim, even in simultaneous sign-ins', async () => {
     const stranger = new Browser();
     await stranger.visit(`${server.issuer}/logout`);
     const victim = new Browser();

@@ -65,7 +65,7 @@ describe('Session management', () => {
     return `${createHash('sha256').update(text).digest('base64url')}.${salt ?? ''}`;
   }
 
-  it('Each response has its own session_state for the client, its origin and the session', async () => {
+  it('Each authorization response has its own session_state for the client, its origin and the session', async () => {
     const browser = await signedIn();
     const states = new Set<string>();
     for (const clientId of ['demo-notes', 'demo-notes', 'demo-photos']) {
@@ -76,14 +76,14 @@ describe('Session management', () => {
     assert.equal(states.size, 3);
   });
 
-  it('A signed response contains the session_state', async () => {
+  it('A signed authorization response contains the session_state', async () => {
     const browser = await signedIn();
     const { response = '' } = await silently(browser, 'demo-notes', { response_mode: 'query.jwt' });
     const state = String(decodeJwt(response)['session_state']);
     assert.equal(state, expected('demo-notes', browser, state.split('.')[1]));
   });
 
-  it('A response without openid, without an origin or with an error has no session_state', async () => {
+  it('An authorization response without openid, without an origin or with an error has no session_state', async () => {
     const browser = await signedIn();
     const requests = [
       authorizationRequest(server.issuer, 'demo-notes', { scope: 'notes:read', resource: apiOf(server), nonce: '' }),
@@ -247,7 +247,7 @@ describe('Session management', () => {
       })`);
     }
 
-    it('The frame answers "unchanged" while the person is signed in, and "changed" after the sign-out', async () => {
+    it('The check_session_iframe answers "unchanged" while the person is signed in, and "changed" after the sign-out', async () => {
       const context = await chromium.newContext();
       const page = await context.newPage();
       const complaints: string[] = [];

@@ -62,13 +62,13 @@ describe('Signed CIBA requests (CIBA Core §7.1.1)', () => {
     assert.match(String(body['error_description']), reason);
   };
 
-  it('The endpoint accepts a signed request with all required claims', async () => {
+  it('The CIBA endpoint accepts a signed request with all required claims', async () => {
     const body = await ask({ request: await signed({ binding_message: 'W4SCT' }) });
     assert.ok(typeof body['auth_req_id'] === 'string', JSON.stringify(body));
   });
 
   for (const name of ['iat', 'nbf', 'exp', 'jti', 'iss', 'aud']) {
-    it(`The endpoint refuses a signed request without ${name}`, async () => {
+    it(`The CIBA endpoint refuses a signed request without ${name}`, async () => {
       await refused({ request: await signed({ [name]: undefined }) }, /request/i);
     });
   }
@@ -84,28 +84,28 @@ describe('Signed CIBA requests (CIBA Core §7.1.1)', () => {
     'contains another request': [() => ({ request: 'x' }), /./],
   };
   for (const [what, [claims, reason]] of Object.entries(faulty)) {
-    it(`The endpoint refuses a signed request that ${what}`, async () => {
+    it(`The CIBA endpoint refuses a signed request that ${what}`, async () => {
       await refused({ request: await signed(claims()) }, reason);
     });
   }
 
-  it("The endpoint refuses a request that is signed with another client's key", async () => {
+  it("The CIBA endpoint refuses a request that is signed with another client's key", async () => {
     await refused({ request: await signed({}, other) }, /./);
   });
 
-  it('A signed request works once, even in simultaneous requests', async () => {
+  it('A signed CIBA request works once, even in simultaneous requests', async () => {
     const request = await signed();
     const answers = await Promise.all([ask({ request }), ask({ request }), ask({ request })]);
     assert.equal(answers.filter(({ auth_req_id: id }) => id !== undefined).length, 1, JSON.stringify(answers));
     await refused({ request }, /used before/);
   });
 
-  it('The endpoint refuses parameters beside a signed request', async () => {
+  it('The CIBA endpoint refuses parameters beside a signed request', async () => {
     await refused({ request: await signed(), login_hint: 'admin@example.com' }, /login_hint must stand in the signed/);
     await refused({ request: await signed(), scope: 'openid profile' }, /scope must stand in the signed request/);
   });
 
-  it('A client that registered a signing algorithm must sign with it', async () => {
+  it('A CIBA client that registered a signing algorithm must sign with it', async () => {
     await refused({ scope: 'openid', login_hint: ALICE.email }, /Request Object must be used/, 'strict');
     const rsa = await clientKey('RS256');
     await refused({ request: await signed({ iss: 'strict' }, rsa, 'RS256') }, /preregistered alg/, 'strict');
@@ -113,7 +113,7 @@ describe('Signed CIBA requests (CIBA Core §7.1.1)', () => {
     assert.ok(typeof body['auth_req_id'] === 'string', JSON.stringify(body));
   });
 
-  it('The metadata lists the asymmetric signing algorithms only', async () => {
+  it('The metadata lists only asymmetric signing algorithms for CIBA requests', async () => {
     const response = await fetch(`${server.issuer}/.well-known/openid-configuration`);
     const metadata = (await response.json()) as Record<string, string[]>;
     const algorithms = metadata['backchannel_authentication_request_signing_alg_values_supported'] ?? [];

@@ -20,7 +20,7 @@ describe('/userinfo', () => {
   const ask = (token: string, init: RequestInit = {}): Promise<Response> =>
     fetch(`${server.issuer}/userinfo`, { ...init, headers: { authorization: `Bearer ${token}` } });
 
-  it("The response contains the claims of the token's scopes", async () => {
+  it("The userinfo response contains the claims of the token's scopes", async () => {
     const { access_token = '', id_token = '' } = await tokensFor(server.issuer, {
       parameters: { scope: 'openid email roles' },
     });
@@ -34,14 +34,14 @@ describe('/userinfo', () => {
     });
   });
 
-  it('The endpoint accepts POST, with the token in the header or in the body', async () => {
+  it('The userinfo endpoint accepts POST, with the token in the header or in the body', async () => {
     const { access_token = '' } = await tokensFor(server.issuer);
     assert.equal((await ask(access_token, { method: 'POST' })).status, 200);
     const body = new URLSearchParams({ access_token });
     assert.equal((await fetch(`${server.issuer}/userinfo`, { method: 'POST', body })).status, 200);
   });
 
-  it("The endpoint accepts a first-party app's access token for an API, and answers by its grant", async () => {
+  it("The userinfo endpoint accepts a first-party app's access token for an API, and answers by its grant", async () => {
     const { access_token = '', id_token = '' } = await tokensFor(server.issuer, {
       parameters: { scope: 'openid profile notes:read' },
     });
@@ -53,14 +53,14 @@ describe('/userinfo', () => {
     assert.deepEqual(await response.json(), { sub, ...profile });
   });
 
-  it("The endpoint refuses a first-party app's access token for an API if its setting says so", async () => {
+  it("The userinfo endpoint refuses a first-party app's access token for an API if its setting says so", async () => {
     const parameters = { scope: 'openid profile notes:read' };
     const { access_token = '' } = await tokensFor(server.issuer, { clientId: 'demo-photos', parameters });
     assert.match(access_token, /^ey/);
     assert.equal((await ask(access_token)).status, 401);
   });
 
-  it("The endpoint refuses a third-party app's access token for an API, and explains which token it accepts", async () => {
+  it("The userinfo endpoint refuses a third-party app's access token for an API, and explains which token it accepts", async () => {
     const parameters = { scope: 'openid notes:read' };
     const { access_token = '' } = await tokensFor(server.issuer, { clientId: 'demo-web', parameters });
     const response = await ask(access_token);
@@ -73,7 +73,7 @@ describe('/userinfo', () => {
     );
   });
 
-  it('The endpoint refuses an API token without openid, a revoked one and one of a machine', async () => {
+  it('The userinfo endpoint refuses an API token without openid, a revoked one and one of a machine', async () => {
     const { access_token: plain = '' } = await tokensFor(server.issuer, {
       parameters: { scope: 'notes:read', nonce: '' },
     });
@@ -87,7 +87,7 @@ describe('/userinfo', () => {
     assert.equal((await ask(String(body['access_token']))).status, 401);
   });
 
-  it('The endpoint refuses a missing token, an invented one and one in the query', async () => {
+  it('The userinfo endpoint refuses a missing token, an invented one and one in the query', async () => {
     const { access_token = '' } = await tokensFor(server.issuer);
     const without = await fetch(`${server.issuer}/userinfo`);
     assert.equal(without.status, 401);

@@ -14,17 +14,17 @@ describe('The rendered pages', () => {
     const values = (attribute: string) => tags.flatMap((tag) => tag.attributes.get(attribute) ?? []);
 
     describe(label, () => {
-      it('The page has a language, a title with the brand, one main element and one first-level heading', () => {
+      it(`The page "${label}" has a language, a title with the brand, one main element and one first-level heading`, () => {
         assert.match(html, /^<!doctype html>\n<html lang="en">/);
         assert.match(html, /<title>[^<]+ – Latchkey<\/title>/);
         assert.deepEqual([named('main').length, named('h1').length, named('header').length], [1, 1, 1]);
       });
 
-      it('The page shows no missing value', () => {
+      it(`The page "${label}" shows no missing value`, () => {
         assert.doesNotMatch(html, /undefined|null|NaN|\[object/);
       });
 
-      it('The page uses each id once and refers only to ids that exist', () => {
+      it(`The page "${label}" uses each id once and refers only to ids that exist`, () => {
         const ids = values('id');
         assert.deepEqual(ids, [...new Set(ids)]);
         const references = [...values('aria-describedby').flatMap((value) => value.split(' ')), ...values('for')];
@@ -34,7 +34,7 @@ describe('The rendered pages', () => {
         );
       });
 
-      it('The page labels every field', () => {
+      it(`The page "${label}" labels every field`, () => {
         const fields = named('input').filter((tag) => tag.attributes.get('type') !== 'hidden');
         const labelled = new Set(named('label').map((tag) => tag.attributes.get('for')));
         assert.deepEqual(
@@ -47,7 +47,7 @@ describe('The rendered pages', () => {
         );
       });
 
-      it('The page posts each form with its CSRF token', () => {
+      it(`The page "${label}" posts each form with its CSRF token`, () => {
         const token = ['sign-out', 'device-code', 'device-confirm'].includes(name) ? 'xsrf' : 'csrf';
         const forms = html.match(/<form[^]*?<\/form>/g) ?? [];
         assert.equal(forms.length, named('form').length);
@@ -61,7 +61,7 @@ describe('The rendered pages', () => {
         }
       });
 
-      it('The page loads one script and contains nothing inline that a strict policy blocks', () => {
+      it(`The page "${label}" loads one script and contains nothing inline that a strict policy blocks`, () => {
         assert.ok(html.includes(OWN_SCRIPT));
         assert.doesNotMatch(withoutOwnScript(html), /<(?:script|style)/i);
         const attributes = tags.flatMap((tag) => [...tag.attributes.keys()]);
@@ -71,7 +71,7 @@ describe('The rendered pages', () => {
         );
       });
 
-      it('The page focuses at most one field', () => {
+      it(`The page "${label}" focuses at most one field`, () => {
         assert.ok(tags.filter((tag) => tag.attributes.has('autofocus')).length <= 1);
       });
     });

@@ -63,7 +63,7 @@ describe('The page script in Chromium', function () {
   }
 
   describe('The "Show password" button', () => {
-    it('The button follows its field and shows its state', async () => {
+    it('The "Show password" button follows its field and shows its state', async () => {
       await open();
       await password().fill(WRONG);
       await page.keyboard.press('Tab');
@@ -93,7 +93,7 @@ describe('The page script in Chromium', function () {
       assert.equal(await password().getAttribute('spellcheck'), 'false');
     });
 
-    it('The button does not appear without scripts', async () => {
+    it('The "Show password" button does not appear without scripts', async () => {
       await open('demo-notes', { javaScriptEnabled: false });
       assert.equal(await page.locator('.reveal').count(), 1);
       assert.equal(await page.getByRole('button', { name: 'Show password' }).count(), 0);
@@ -119,7 +119,7 @@ describe('The page script in Chromium', function () {
       return assert.fail('no wait of some seconds');
     }
 
-    it('The countdown disables the button until it reaches zero', async () => {
+    it('The countdown after too many attempts disables the button until it reaches zero', async () => {
       await open();
       const seconds = await guessUntilWait('carol@example.com');
       const clock = (rest: number) => `Try again in 0:${String(rest).padStart(2, '0')}.`;
@@ -138,7 +138,7 @@ describe('The page script in Chromium', function () {
       assert.equal(await tryToSignIn('carol@example.com', WRONG), 401);
     });
 
-    it('The form can be sent for another account during the countdown', async () => {
+    it('The sign-in form can be sent for another account during the countdown', async () => {
       await open();
       await guessUntilWait('dave@example.com');
       await page.getByLabel('Email').fill('erin@example.com');
@@ -148,14 +148,14 @@ describe('The page script in Chromium', function () {
       assert.equal(await tryToSignIn('erin@example.com', WRONG), 401);
     });
 
-    it('The countdown follows the clock even if the browser was asleep', async () => {
+    it('The countdown after too many attempts follows the clock even if the browser was asleep', async () => {
       await open();
       const seconds = await guessUntilWait('frank@example.com');
       await page.clock.fastForward(seconds * 1000);
       assert.ok(await send().isEnabled());
     });
 
-    it('The form stays usable without scripts', async () => {
+    it('The sign-in form stays usable without scripts after too many attempts', async () => {
       await open('demo-notes', { javaScriptEnabled: false });
       await guessUntilWait('grace@example.com');
       assert.match(await notice().innerText(), /^Too many attempts\. Try again in \d+ seconds\.$/);

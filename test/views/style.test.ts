@@ -39,7 +39,7 @@ for (const [scheme, block] of Object.entries({ light, dark })) {
     };
     const rows = [...TEXT.map((pair) => ({ pair, least: 4.5 })), ...EDGES.map((pair) => ({ pair, least: 3 }))];
     for (const { pair, least } of rows) {
-      it(`The colour ${pair[0]} on ${pair[1]} has a contrast of at least ${least}`, () => {
+      it(`The ${scheme} colour ${pair[0]} on ${pair[1]} has a contrast of at least ${least}`, () => {
         const ratio = contrast(colour(pair[0]), colour(pair[1]));
         assert.ok(ratio >= least, `only ${ratio.toFixed(2)}`);
       });
