@@ -31,9 +31,9 @@ export class WorkingDirectory {
     writeFileSync(join(this.path, name), text);
   }
 
-  /** Starts `latchkey` with no environment but what Node needs, no wait for proxies when it is told to stop, and what is given. */
-  start(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Process {
-    const child = spawn(process.execPath, [MAIN, ...args], {
+  /** Starts `latchkey` with no environment but what Node needs, no wait for proxies when it is told to stop, and what is given. @param main the program, if it is another one */
+  start(args: readonly string[], environment: NodeJS.ProcessEnv = {}, main = MAIN): Process {
+    const child = spawn(process.execPath, [main, ...args], {
       cwd: this.path,
       env: { PATH, NODE_COMPILE_CACHE, NO_COLOR: '1', LATCHKEY_DRAIN_DELAY: '0s', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,5 +1,5 @@
 import { EventEmitter, once } from 'node:events';
-import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, request, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
 
 /** Stands at the issuer's address and hands each request to the next node in turn. */
 export class LoadBalancer {
@@ -7,7 +7,13 @@ export class LoadBalancer {
   readonly #nodes = new Map<number, number>();
   readonly #answered = new EventEmitter();
   readonly #server = createServer((incoming, outgoing) => void this.#handOn(incoming, outgoing));
+  /** Put over those of each request, as a proxy does that ends TLS. */
+  readonly #headers: OutgoingHttpHeaders;
   #turn = 0;
+
+  constructor(headers: OutgoingHttpHeaders = {}) {
+    this.#headers = headers;
+  }
 
   async listen(issuer: string): Promise<void> {
     this.#server.listen(Number(new URL(issuer).port), '127.0.0.1');
@@ -31,13 +37,21 @@ export class LoadBalancer {
     for (; underWay > 0; underWay -= 1) await once(this.#answered, String(portOf(node)));
   }
 
+  /** A client whose address a request names stays at one node for as long as that is there. The others take turns. */
+  #nodeFor({ headers }: IncomingMessage): number {
+    const ports = [...this.#nodes.keys()].toSorted();
+    const address = headers['x-forwarded-for'];
+    const turn = typeof address === 'string' ? Number(address.replaceAll(/\D/g, '')) : this.#turn;
+    return ports[turn % ports.length] ?? 0;
+  }
+
   async #handOn(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     this.#turn += 1;
-    const ports = [...this.#nodes.keys()];
-    const port = ports[this.#turn % ports.length] ?? 0;
+    const port = this.#nodeFor(incoming);
     this.#nodes.set(port, (this.#nodes.get(port) ?? 0) + 1);
     try {
-      const { method, url, headers } = incoming;
+      const { method, url } = incoming;
+      const headers = { ...incoming.headers, ...this.#headers };
       const onward = request({ host: '127.0.0.1', port, method, path: url, headers, agent: false });
       incoming.pipe(onward);
       const [answer] = (await once(onward, 'response')) as [IncomingMessage];
