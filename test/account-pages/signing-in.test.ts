@@ -99,7 +99,7 @@ describe('Signing in to an account page', () => {
     assert.equal((await browser.submit(await browser.visit(linkOf(gone)), { ...ALICE })).url, at('/password'));
   });
 
-  it('An account form with a foreign CSRF token is refused with a link that opens the page again', async () => {
+  it('The server refuses an account form with a foreign CSRF token, and links to the page again', async () => {
     const { browser } = await inNewBrowser(server.issuer, { person: ADMIN });
     const body = new URLSearchParams({ csrf: 'of.another', current: 'x', next: 'y', again: 'y' });
     const old = await browser.visit(at('/password'), { method: 'POST', body });

@@ -164,7 +164,7 @@ describe('Consent', () => {
     assert.ok(isAsked(await signInFor(requestOf('openid', { prompt: 'consent' }))));
   });
 
-  it('The consent form is refused without its CSRF token and from another browser', async () => {
+  it('The server refuses a consent form without its CSRF token and from another browser', async () => {
     const [browser, request] = [new Browser(), requestOf('openid')];
     const question = await signInFor(request, ALICE, browser);
     const action = `${question.url}/consent`;
@@ -176,7 +176,7 @@ describe('Consent', () => {
     assert.ok(isAsked(await visit(browser, request)));
   });
 
-  it('The consent form is refused before the sign-in and in place of a required new sign-in', async () => {
+  it('The server refuses a consent form before the sign-in and in place of a required new sign-in', async () => {
     const browser = new Browser();
     const first = authorizationRequest(server.issuer);
     for (const request of [requestOf('openid'), requestOf('openid', { prompt: 'login' })]) {

@@ -55,7 +55,7 @@ describe('Refresh', () => {
     await renewed(there['refresh_token']);
   });
 
-  it('A refresh by another client is refused and leaves the token valid', async () => {
+  it('The token endpoint refuses a refresh by another client, and the token stays valid', async () => {
     const { refresh_token } = await tokensFor(server.issuer);
     await refused(renew(refresh_token, { client_id: 'demo-photos' }));
     await renewed(refresh_token);

@@ -171,7 +171,7 @@ describe('JWTs that are signed by clients', () => {
         assertRefused(await present('oauth2.1', { header: { typ: 'dpop+jwt' } }), 'dpop+jwt');
     });
 
-    it(`The server refuses ${place} with a critical or unencoded-payload header`, async () => {
+    it(`The server refuses ${place} with a crit or b64 header`, async () => {
       const demands = [{ crit: ['b64'], b64: true }, { crit: ['b64'], b64: false }, { crit: ['exp'], exp: 1 }, { crit: [] }, { b64: true }]; // prettier-ignore
       for (const header of demands) assertRefused(await present('oauth2.1', { header }), JSON.stringify(header));
     });

@@ -155,7 +155,7 @@ describe('Single use between lookup and claim', () => {
     });
   }
 
-  it('An answer about a device is refused if its user code belongs to another device by then', async () => {
+  it('The server refuses an answer about a device if its user code belongs to another device by then', async () => {
     const device = await startDevice(server.issuer);
     const browser = new Browser();
     await signIn(browser, authorizationRequest(server.issuer));
