@@ -23,7 +23,7 @@ function withAdminScope(config: Config): Config {
 }
 
 for (const backend of serverStores) {
-  describe(`latchkey accounts, beside an API and two nodes on ${backend.name}`, function () {
+  describe(`The command latchkey accounts beside an API and two nodes on ${backend.name}`, function () {
     this.timeout(60_000);
     let setup: ApiSetup;
     let nodes: TwoNodes;
@@ -57,7 +57,7 @@ for (const backend of serverStores) {
       return (await browser.submit(page, { email, password }, 'http://localhost:')).status !== 401;
     };
 
-    it('gives a role with its scopes to the next token, and takes both from every token with it', async () => {
+    it('A new role and its scopes appear in the next token, and removing it revokes every token with it', async () => {
       const { issuer } = nodes;
       const alice = await inNewBrowser(issuer, { scope: EVERYTHING });
       const admin = await inNewBrowser(issuer, { person: ADMIN, scope: EVERYTHING });
@@ -81,7 +81,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await seen(admin), [200, 200, 200]);
     });
 
-    it('disables an account with all that it has, and enables it for new sessions', async () => {
+    it('The command disable revokes everything of an account, and enable allows new sessions', async () => {
       const { issuer } = nodes;
       const [one, two] = [await inNewBrowser(issuer), await inNewBrowser(issuer, { clientId: 'demo-photos' })];
       const admin = await inNewBrowser(issuer, { person: ADMIN });
@@ -105,7 +105,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await left(await inNewBrowser(issuer)), [true, true, true]);
     });
 
-    it('signs an account out everywhere, and it signs in again', async () => {
+    it('The command sign-out ends all sessions of an account, which can then sign in again', async () => {
       const one = await inNewBrowser(nodes.issuer);
       assert.match(await latchkey(`sign-out ${ALICE.email}`), /^signed alice@example\.com out everywhere/);
       await untilRefused(one);
@@ -113,7 +113,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await left(await inNewBrowser(nodes.issuer)), [true, true, true]);
     });
 
-    it('sets a password, which ends what the old one had opened', async () => {
+    it('The command password ends everything that the old password opened', async () => {
       const one = await inNewBrowser(nodes.issuer);
       const input = 'plum cassette harbour';
       await latchkey(`password ${ALICE.email} --password-file -`, { input });
@@ -123,7 +123,7 @@ for (const backend of serverStores) {
       assert.ok(await signsIn(ALICE.email, input));
     });
 
-    it('removes an account when told to, whose address is then free for another', async () => {
+    it('The command remove deletes an account after confirmation and frees its address', async () => {
       const one = await inNewBrowser(nodes.issuer, { clientId: 'demo-notes' });
       const asked = await setup.latchkey(`accounts remove ${ALICE.email}`, { answers: ['n'] });
       assert.equal(asked.code, 1);
@@ -141,7 +141,7 @@ for (const backend of serverStores) {
       assert.match(err, /there is no account "ghost@example\.com"/);
     });
 
-    it('shows where an account is signed in, which apps have access, and what its roles open', async () => {
+    it('The command show lists an account’s sessions, its apps and the scopes of its roles', async () => {
       await inNewBrowser(nodes.issuer, { person: ADMIN, on: 'a phone' });
       const time = String.raw`2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\dZ`;
       const out = await latchkey(`show ${ADMIN.email}`);

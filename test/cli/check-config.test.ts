@@ -14,14 +14,14 @@ clients:
     type: machine
     secret: { env: JOB_SECRET }`;
 
-describe('latchkey check-config', () => {
+describe('The command latchkey check-config', () => {
   let directory: WorkingDirectory;
   beforeEach(() => {
     directory = new WorkingDirectory();
   });
   afterEach(() => directory.remove());
 
-  it('sums up what a valid file says, without its secrets, and ends with 0', async () => {
+  it('The command summarizes a valid file without its secrets and exits with 0', async () => {
     directory.write('latchkey.yaml', VALID);
     const { code, out, err } = await directory.run(['check-config'], {
       JOB_SECRET: 'hunter2-the-long-and-longer-version',
@@ -45,7 +45,7 @@ describe('latchkey check-config', () => {
     );
   });
 
-  it('prints every problem of the file that is named and ends with 1', async () => {
+  it('The command prints every problem of the named file and exits with 1', async () => {
     directory.write('other.yaml', VALID.replace('https://login', 'http://login').replace('type: spa', 'type: spb'));
     const { code, out, err } = await directory.run(['check-config', '--config', 'other.yaml']);
     assert.deepEqual([code, out], [1, '']);
@@ -60,7 +60,7 @@ describe('latchkey check-config', () => {
     );
   });
 
-  it('warns about what should not stay as it is in a file that can be used', async () => {
+  it('The command warns about unsafe settings of a usable file', async () => {
     directory.write('latchkey.yaml', VALID.replace('{ env: JOB_SECRET }', '{ file: job }'));
     directory.write('job', 'hunter2-the-long-and-longer-version');
     const { code, err } = await directory.run(['check-config']);
@@ -71,7 +71,7 @@ describe('latchkey check-config', () => {
     );
   });
 
-  it('refuses a client secret of three letters, in the file of the client too, and prints none', async () => {
+  it('The command refuses weak client secrets, even from separate files, and prints none of them', async () => {
     directory.write(
       'latchkey.yaml',
       VALID.replace('{ env: JOB_SECRET }', '{ file: job }\n    previous_secret: { env: OLD }'),
@@ -88,7 +88,7 @@ describe('latchkey check-config', () => {
     );
   });
 
-  it('warns about passwords of accounts with which the first start makes none', async () => {
+  it('The command warns about account passwords that the first start would refuse', async () => {
     directory.write(
       'latchkey.yaml',
       `issuer: https://login.example.com
@@ -109,7 +109,7 @@ accounts:
     assert.ok(!err.includes('password1234567'));
   });
 
-  it('names a file that is not there', async () => {
+  it('The command names a missing file', async () => {
     const { code, err } = await directory.run(['check-config', '--config', 'none.yaml']);
     assert.equal(code, 1);
     assert.match(

@@ -11,7 +11,7 @@ import { startApiSetup, type ApiSetup } from './api-setup.ts';
 const FIRST = { JOB_SECRET: 'first-secret-k3F9s0QzP1x7Yt5Vb2Lm8Nc4Rd6Wg0HjAeUiOoSaTzE' };
 
 for (const backend of serverStores) {
-  describe(`latchkey clients, beside an API and two nodes on ${backend.name}`, function () {
+  describe(`The command latchkey clients beside an API and two nodes on ${backend.name}`, function () {
     this.timeout(60_000);
     let setup: ApiSetup;
     let directory: string;
@@ -51,7 +51,7 @@ default_resource: '${api}'
       return answer !== 'invalid_client';
     };
 
-    it('disables one of the configuration with all that it has, and enables it for new tokens', async () => {
+    it('The command disable revokes the tokens of a configured client, and enable allows new ones', async () => {
       const { issuer, origins } = setup.nodes;
       const notes = await inNewBrowser(issuer);
       const photos = await inNewBrowser(issuer, { browser: notes.browser, clientId: 'demo-photos' });
@@ -79,7 +79,7 @@ default_resource: '${api}'
       assert.ok(await setup.takes((await inNewBrowser(issuer, { browser: notes.browser })).tokens['access_token']));
     });
 
-    it('rolls a secret, beside which the one before goes on until the next time', async () => {
+    it('The command roll-secret keeps the previous secret valid until the next roll', async () => {
       await addJob();
       const token = await ask('job', FIRST.JOB_SECRET);
       const { out, err } = await setup.latchkey('clients roll-secret job');
@@ -99,7 +99,7 @@ default_resource: '${api}'
       assert.ok(await setup.takes(token));
     });
 
-    it('rolls one that has leaked with all that it opened', async () => {
+    it('The option --now of roll-secret revokes the leaked secret and everything that it opened', async () => {
       await addJob();
       const token = await ask('job', FIRST.JOB_SECRET);
       const others = await ask('demo-service', 'demo-service-secret');
@@ -111,7 +111,7 @@ default_resource: '${api}'
       assert.ok(await setup.takes(others));
     });
 
-    it('removes one with all that it has', async () => {
+    it('The command remove revokes all tokens of the client', async () => {
       await addJob();
       const token = await ask('job', FIRST.JOB_SECRET);
       assert.ok(await setup.takes(token));
@@ -119,7 +119,7 @@ default_resource: '${api}'
       await setup.untilRefused(token);
     });
 
-    it('says what to do about a client that it cannot change', async () => {
+    it('The command explains what to do about a client that it cannot change', async () => {
       const cases: Record<string, RegExp> = {
         'roll-secret demo-web':
           /"demo-web" is defined in the configuration: in the demo, move its secret to previous_secret, .*"latchkey revoke --client demo-web"/,

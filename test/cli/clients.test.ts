@@ -37,7 +37,7 @@ const FIRST = { JOB_SECRET: 'first-secret-k3F9s0QzP1x7Yt5Vb2Lm8Nc4Rd6Wg0HjAeUiOo
 const SECOND = { JOB_SECRET: 'second-secret-k3F9s0QzP1x7Yt5Vb2Lm8Nc4Rd6Wg0HjAeUiOoSaTzE' };
 
 for (const backend of serverStores) {
-  describe(`latchkey clients, beside a server that runs on ${backend.name}`, function () {
+  describe(`The command latchkey clients beside a running server on ${backend.name}`, function () {
     // A process for each command.
     this.timeout(60_000);
     const directory = new WorkingDirectory();
@@ -81,7 +81,7 @@ for (const backend of serverStores) {
       return [status, body['error'] ?? body['scope']];
     };
 
-    it('lets a client in at once, changes its secret at once, and shuts it out at once', async () => {
+    it('A running server applies an added, replaced or removed client at once', async () => {
       const shown = printableStoreUrl(store.url);
       assert.deepEqual(await ask(FIRST), [401, 'invalid_client']);
       assert.equal(await succeeds(['clients', 'add', 'job.yaml'], FIRST), `added client "job" in ${shown}\n`);
@@ -97,7 +97,7 @@ for (const backend of serverStores) {
   });
 }
 
-describe('latchkey clients', () => {
+describe('The command latchkey clients', () => {
   let directory: WorkingDirectory;
   beforeEach(async () => {
     directory = new WorkingDirectory();
@@ -135,7 +135,7 @@ describe('latchkey clients', () => {
   const places = async (): Promise<string[]> =>
     (await listed()).map(({ client_id: id, where }) => `${String(id)}: ${String(where)}`);
 
-  it('lists those of the configuration and those of the store in one table', async () => {
+  it('The list shows the clients of the configuration and of the store in one table', async () => {
     await run('add job.yaml', FIRST);
     const { code, out, err } = await run('list');
     assert.deepEqual([code, err], [0, '']);
@@ -148,7 +148,7 @@ job        machine  Nightly job  store
     );
   });
 
-  it('lists every setting as JSON, without secrets and their hashes', async () => {
+  it('The JSON list shows every setting without secrets and their hashes', async () => {
     await run('add job.yaml', FIRST);
     const [shop, job, ...others] = await listed();
     assert.deepEqual([shop?.['where'], shop?.['client_id'], others], ['configuration', 'shop', []]);
@@ -169,14 +169,14 @@ job        machine  Nightly job  store
     });
   });
 
-  it('keeps a name from writing over the terminal', async () => {
+  it('A client’s name cannot send control characters to the terminal', async () => {
     directory.write('job.yaml', JOB.replace('Nightly job', '"a\\e[2Kb\\r\\nc\\u202E"'));
     await run('add job.yaml', FIRST);
     const { out } = await run('list');
     assert.match(out, /^job {8}machine {2}a\uFFFD\[2Kb\uFFFD\uFFFDc\uFFFD {2}store$/m);
   });
 
-  it('adds several at once, with secrets from files beside the one that names them', async () => {
+  it('The command adds several clients with secrets from files beside their file', async () => {
     mkdirSync(join(directory.path, 'apps'));
     directory.write('apps/job', 'of-the-file-k3F9s0QzP1x7Yt5Vb2Lm8Nc4Rd6Wg0HjAeUiOoSaTzE\n');
     chmodSync(join(directory.path, 'apps/job'), 0o600);
@@ -190,14 +190,14 @@ job        machine  Nightly job  store
     assert.equal(out, 'added client "job" in sqlite:store.db\nadded client "other" in sqlite:store.db\n');
   });
 
-  it('adds no client whose secret can be guessed', async () => {
+  it('The command adds no client with a weak secret', async () => {
     const { code, out, err } = await run('add job.yaml', { JOB_SECRET: 'abc' });
     assert.deepEqual([code, out], [1, '']);
     assert.match(err, /job\.yaml:4 {2}secret: client "job": can be guessed: .*; generate one with latchkey secret new/);
     assert.doesNotMatch((await run('list')).out, /job/);
   });
 
-  it('warns of a secret that everybody may read, and adds the client', async () => {
+  it('The command warns about a secret file that everybody can read, and adds the client', async () => {
     directory.write('secret', 'of-the-file-k3F9s0QzP1x7Yt5Vb2Lm8Nc4Rd6Wg0HjAeUiOoSaTzE');
     chmodSync(join(directory.path, 'secret'), 0o644);
     directory.write('job.yaml', JOB.replace('{ env: JOB_SECRET }', '{ file: secret }'));
@@ -209,7 +209,7 @@ job        machine  Nightly job  store
     );
   });
 
-  it('leaves no secret in the store', async () => {
+  it('The command leaves no plain secret in the store', async () => {
     await run('add job.yaml', FIRST);
     const files = readdirSync(directory.path).filter((name) => name.startsWith('store.db'));
     const bytes = Buffer.concat(files.map((name) => readFileSync(join(directory.path, name))));
@@ -217,7 +217,7 @@ job        machine  Nightly job  store
     assert.ok(!bytes.includes(FIRST.JOB_SECRET));
   });
 
-  it('adds none of a file that has a problem, and opens no store for it', async () => {
+  it('The command adds no client of a file that has a problem, and opens no store', async () => {
     directory.write(
       'bad.yaml',
       `clients:\n  - ${JOB.trimEnd().replaceAll('\n', '\n    ')}\n  - { client_id: shop, client_name: Shop, type: spa }\n`,
@@ -235,7 +235,7 @@ job        machine  Nightly job  store
     assert.match(await run('list').then(({ out }) => out), /^client_id .*\nshop [^\n]*\n$/);
   });
 
-  it('names a file that is not there', async () => {
+  it('The command names a missing file', async () => {
     const { code, err } = await run('add none.yaml');
     assert.equal(code, 1);
     assert.match(
@@ -244,7 +244,7 @@ job        machine  Nightly job  store
     );
   });
 
-  it('says that there is nothing to remove, and where one of the configuration is removed', async () => {
+  it('The command reports an unknown client, and explains how to remove one of the configuration', async () => {
     const none = await run('remove job');
     assert.deepEqual(none, { code: 1, out: '', err: 'latchkey: there is no client "job" in sqlite:store.db\n' });
     const { code, out, err } = await run('remove shop');
@@ -256,7 +256,7 @@ job        machine  Nightly job  store
     );
   });
 
-  it('removes what stands in the store behind a client that the configuration was given later', async () => {
+  it('The command removes the stored client that a configured client has replaced', async () => {
     await run('add job.yaml', FIRST);
     configure(`  - ${JOB.trimEnd().replaceAll('\n', '\n    ')}\n`);
     assert.deepEqual(await places(), ['shop: configuration', 'job: configuration', 'job: store']);
@@ -265,7 +265,7 @@ job        machine  Nightly job  store
     assert.deepEqual(await places(), ['shop: configuration', 'job: configuration']);
   });
 
-  it('invites, with a token that is alone on standard output and in clear nowhere else', async () => {
+  it('The command prints an invitation token alone on standard output, and stores it nowhere in plain text', async () => {
     const { code, out, err } = await run('invite --uses 3 --expires 2h');
     assert.equal(code, 0);
     assert.match(out, /^[\w-]{43}\n$/);
@@ -278,7 +278,7 @@ job        machine  Nightly job  store
     for (const name of files) assert.ok(!readFileSync(join(directory.path, name)).includes(out.trim()), name);
   });
 
-  it('prints no password of a store', async () => {
+  it('The command prints no store password', async () => {
     const { code, out, err } = await run('list', { LATCHKEY_STORE: 'redis://me:hunter2-the-long@127.0.0.1:1' });
     assert.equal(code, 1);
     assert.ok(!`${out}${err}`.includes('hunter2'), err);
@@ -301,7 +301,7 @@ job        machine  Nightly job  store
     'invite --expires 366d': '--expires "366d" must be a duration from 1s to 365d',
   };
   for (const [line, message] of Object.entries(misunderstood)) {
-    it(`does not understand "clients ${line}", says so and ends with 2`, async () => {
+    it(`The command rejects "clients ${line}" with the reason and exit code 2`, async () => {
       const { code, out, err } = await run(line);
       assert.deepEqual([code, out], [2, '']);
       assert.equal(err, `latchkey: ${message}\n"latchkey help clients" shows its arguments\n`);

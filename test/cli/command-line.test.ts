@@ -16,7 +16,7 @@ describe('The command line', () => {
   const directory = new WorkingDirectory();
   after(() => directory.remove());
 
-  it('shows the commands there are', async () => {
+  it('The help lists all commands', async () => {
     for (const line of [['help'], ['--help'], ['-h']]) {
       const { code, out, err } = await command(line);
       assert.deepEqual([code, err], [0, '']);
@@ -25,7 +25,7 @@ describe('The command line', () => {
     }
   });
 
-  it('shows what one command takes, asked in either way', async () => {
+  it('The help of one command is the same by either form', async () => {
     const asked = await command(['help', 'check-config']);
     const { code, out } = await command(['check-config', '--help']);
     assert.equal(code, 0);
@@ -33,21 +33,21 @@ describe('The command line', () => {
     assert.equal(asked.out, out);
   });
 
-  it('prints the version', async () => {
+  it('The command version prints the version', async () => {
     const { code, out } = await directory.run(['version']);
     assert.equal(code, 0);
     assert.match(out, /^latchkey \d+\.\d+\.\d+ \(Node\.js 2[4-9]\./);
     assert.deepEqual(await directory.run(['--version']), { code, out, err: '' });
   });
 
-  it('shows words that may be left out in brackets, and no others', async () => {
+  it('The help shows exactly the optional words in brackets', async () => {
     const { out } = await command(['help']);
     assert.match(out, /^ {2}accounts ACTION \[EMAIL\|ACCOUNT\] \[ROLE\] /m);
     assert.match(out, /^ {2}secret ACTION /m);
     assert.match(out, /^ {2}help \[COMMAND\] \[ACTION\] /m);
   });
 
-  it('shows help to whoever asks for it, whatever else is on the line', async () => {
+  it('The option --help shows help whatever else the line has', async () => {
     for (const line of [
       'revoke token --help',
       'accounts lsit -h',
@@ -60,7 +60,7 @@ describe('The command line', () => {
     }
   });
 
-  it('shows the help of a command for one of its actions, too', async () => {
+  it('The help of an action is that of its command', async () => {
     const [one, other] = [await command(['help', 'accounts', 'add']), await command(['accounts', '--help'])];
     assert.deepEqual([one.code, one.out], [0, other.out]);
   });
@@ -80,14 +80,14 @@ describe('The command line', () => {
     'check-config --config=': '--config needs a value: --config FILE',
     'start --help=yes': '--help does not take a value',
   };
-  it('ends its process with 2 when it does not understand', async () => {
+  it('The process exits with 2 if it does not understand the line', async () => {
     const { code, out, err } = await directory.run(['strat']);
     assert.deepEqual([code, out], [2, '']);
     assert.match(err, /^latchkey: there is no command "strat"/);
   });
 
   for (const [line, message] of Object.entries(misunderstood)) {
-    it(`does not understand "${line}", says so and ends with 2`, async () => {
+    it(`The program rejects "${line}" with the reason and exit code 2`, async () => {
       const { code, out, err } = await command(line.split(' '));
       assert.deepEqual([code, out], [2, '']);
       const [first = ''] = line.split(' ');
@@ -99,11 +99,11 @@ describe('The command line', () => {
   }
 });
 
-describe('check-config without a configuration', () => {
+describe('The command check-config without a configuration', () => {
   const directory = new WorkingDirectory();
   after(() => directory.remove());
 
-  it('says what to name or to write, and ends with 1', async () => {
+  it('The command suggests a file option or latchkey init and exits with 1', async () => {
     const { code, out, err } = await directory.run(['check-config']);
     assert.deepEqual([code, out], [1, '']);
     assert.equal(
@@ -113,7 +113,7 @@ describe('check-config without a configuration', () => {
   });
 });
 
-describe('A command whose reader has seen enough', () => {
+describe('A command whose reader closes the pipe', () => {
   const directory = new WorkingDirectory();
   after(() => directory.remove());
 
@@ -127,7 +127,7 @@ describe('A command whose reader has seen enough', () => {
     return { code, out, err };
   }
 
-  it('ends as it would, without a stack', async () => {
+  it('The command exits normally without a stack trace', async () => {
     const url = `sqlite:${join(directory.path, 'store.db')}`;
     directory.write('latchkey.yaml', 'issuer: http://localhost:3000\nstores: { grants: "sqlite:store.db" }\n');
     await makeStore(url);
@@ -143,7 +143,7 @@ describe('A command whose reader has seen enough', () => {
     }
   });
 
-  it('does what it was told all the same', async () => {
+  it('The command still completes its work', async () => {
     const ended = await shell(
       '(echo plum cassette harbour | latchkey accounts add ann@example.com --password-file -; echo "ended with $?" >&2) | true',
     );

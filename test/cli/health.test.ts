@@ -9,7 +9,7 @@ import { WorkingDirectory, type Process } from './latchkey.ts';
 
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
 
-describe('latchkey health', function () {
+describe('The command latchkey health', function () {
   // Several processes start in each test.
   this.timeout(60_000);
   let directory: WorkingDirectory;
@@ -30,7 +30,7 @@ describe('latchkey health', function () {
     await server.printed(/"ready"/);
   }
 
-  it('finds the server at the port of the file, on all addresses, and not when it has ended', async () => {
+  it('The command finds the server at the configured port on all addresses, and reports when it has ended', async () => {
     const port = await freePort();
     await start(`issuer: http://localhost:3000\nlisten: { host: 0.0.0.0, port: ${port} }\n`);
     for (const options of [[], ['--ready']]) {
@@ -44,7 +44,7 @@ describe('latchkey health', function () {
     assert.match(err, new RegExp(`^latchkey: http://127.0.0.1:${port}/healthz does not answer: .*ECONNREFUSED`));
   });
 
-  it('finds the server behind its TLS certificate, at the port of the environment', async () => {
+  it('The command finds the server behind its TLS certificate at the port of the environment', async () => {
     const { cert, key } = certificateFor({ name: [['CN', 'login.example']], dns: 'login.example' });
     directory.write('cert.pem', cert);
     directory.write('key.pem', key);
@@ -54,7 +54,7 @@ describe('latchkey health', function () {
     assert.deepEqual([code, err], [0, '']);
   });
 
-  it('says that a server which drains is alive but not ready', async () => {
+  it('The command reports that a draining server is alive but not ready', async () => {
     const port = await freePort();
     await start(`issuer: http://localhost:3000\nlisten: { port: ${port} }\n`, { LATCHKEY_DRAIN_DELAY: '5m' });
     assert.equal((await directory.run(['health', '--ready'])).code, 0);
@@ -66,14 +66,14 @@ describe('latchkey health', function () {
     assert.match(err, /\/readyz answered 503 \{"status":"draining"\}/);
   });
 
-  it('does not know which port a server took that may take any', async () => {
+  it('The command cannot know the port of a server that may choose any', async () => {
     directory.write('latchkey.yaml', 'issuer: http://localhost:3000\nlisten: { port: 0 }\n');
     const { code, err } = await directory.run(['health']);
     assert.equal(code, 1);
     assert.match(err, /listen\.port is 0/);
   });
 
-  it('is found by the name latchkey where that is a link, as in the container', async () => {
+  it('The program runs through a symbolic link called latchkey, as in the container', async () => {
     symlinkSync(MAIN, join(directory.path, 'latchkey'));
     const path = `${directory.path}:${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`;
     const { stdout } = await promisify(execFile)('latchkey', ['version'], { env: { PATH: path } });

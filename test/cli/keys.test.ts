@@ -27,7 +27,7 @@ clients:
   - { client_id: old, client_name: Old, type: spa, redirect_uris: ['https://old.example.com/'] }
 `;
 
-describe('latchkey keys', () => {
+describe('The command latchkey keys', () => {
   let directory: WorkingDirectory;
   let keysFolder: string;
   let config: string;
@@ -89,8 +89,8 @@ describe('latchkey keys', () => {
     return key.kid;
   };
 
-  describe('list', () => {
-    it('shows what every key does, from when and until when', async () => {
+  describe('The action list', () => {
+    it('The list shows the state of every key and its times', async () => {
       await startNode(-29.5);
       const { code, out, err } = await run('list');
       assert.deepEqual([code, err], [0, '']);
@@ -108,7 +108,7 @@ describe('latchkey keys', () => {
       );
     });
 
-    it('shows no private half and no secret', async () => {
+    it('The list shows no private half and no secret', async () => {
       await startNode();
       for (const line of ['list', 'list --json', 'export-public']) {
         const { out } = await run(line);
@@ -122,13 +122,13 @@ describe('latchkey keys', () => {
       }
     });
 
-    it('says so where no server has made any keys yet, and makes none', async () => {
+    it('The list reports a missing store and creates nothing', async () => {
       const { code, err } = await run('list');
       assert.equal(code, 1);
       assert.match(err, /^latchkey: there is no store at sqlite:store\.db \(stores\.grants in latchkey\.yaml\): /);
     });
 
-    it('does not make a master key where there is none', async () => {
+    it('The list reports a missing master key and does not create one', async () => {
       await startNode();
       rmSync(masterFile());
       const { code, err } = await run('list');
@@ -138,8 +138,8 @@ describe('latchkey keys', () => {
     });
   });
 
-  describe('rotate', () => {
-    it('announces the next key of every algorithm, which signs when it has been announced for its time', async () => {
+  describe('The action rotate', () => {
+    it('The action announces the next key of every algorithm, which signs after its announce time', async () => {
       await startNode();
       const { code, out } = await run('rotate');
       assert.equal(code, 0);
@@ -153,7 +153,7 @@ describe('latchkey keys', () => {
       assert.equal(es256[0]?.signsUntil, es256[1]?.signsFrom);
     });
 
-    it('turns one algorithm alone, and not again what is turning already', async () => {
+    it('The action rotates one algorithm, but not again while its next key is announced', async () => {
       await startNode();
       assert.equal((await run('rotate --alg ES256')).code, 0);
       const first = await kidOf('ES256', 'announced');
@@ -162,15 +162,15 @@ describe('latchkey keys', () => {
       assert.equal((await listed()).length, 3);
     });
 
-    it('knows only the algorithms of the configuration', async () => {
+    it('The action refuses an algorithm that the configuration does not list', async () => {
       const { code, err } = await run('rotate --alg ES265');
       assert.equal(code, 1);
       assert.match(err, /keys\.algorithms does not list ES265: it has ES256, RS256 \(did you mean ES256\?\)/);
     });
   });
 
-  describe('revoke', () => {
-    it('says what it does and to whom, and asks', async () => {
+  describe('The action revoke', () => {
+    it('The action explains its effects and asks for confirmation', async () => {
       await startNode();
       const kid = await kidOf('ES256');
       const refused = await run(`revoke -- ${kid}`, 'n');
@@ -191,7 +191,7 @@ describe('latchkey keys', () => {
       assert.notEqual(await kidOf('ES256'), kid);
     });
 
-    it('does nothing where nobody can be asked, unless told to', async () => {
+    it('The action does nothing if it cannot ask, unless --yes is given', async () => {
       await startNode();
       const kid = await kidOf('RS256');
       const { code, err } = await run(`revoke -- ${kid}`);
@@ -204,7 +204,7 @@ describe('latchkey keys', () => {
       assert.ok(!(await run('export-public')).out.includes(kid));
     });
 
-    it('has the key sign that was announced', async () => {
+    it('The announced key signs once the current one is revoked', async () => {
       await startNode(-29.5);
       await startNode();
       const [kid, next] = [await kidOf('ES256'), await kidOf('ES256', 'announced')];
@@ -213,7 +213,7 @@ describe('latchkey keys', () => {
       assert.equal(out, `revoked ${kid}; ${next} now signs ES256\n`);
     });
 
-    it('knows the keys of the ring only', async () => {
+    it('The action refuses an unknown key and suggests a similar one', async () => {
       await startNode();
       const kid = await kidOf('ES256');
       const { code, err } = await run(`revoke --yes -- ${kid.slice(0, -1)}`);
@@ -222,8 +222,8 @@ describe('latchkey keys', () => {
     });
   });
 
-  describe('export-public', () => {
-    it('prints the key set as /jwks shows it', async () => {
+  describe('The action export-public', () => {
+    it('The action prints the key set as /jwks publishes it', async () => {
       await startNode();
       const { keys } = JSON.parse((await run('export-public')).out) as { keys: Record<string, string>[] };
       assert.deepEqual(
@@ -236,7 +236,7 @@ describe('latchkey keys', () => {
     });
   });
 
-  describe('with keys in an HSM', () => {
+  describe('Keys in an HSM', () => {
     let token: Pkcs11;
 
     /** The same configuration, with its keys in a token of its own. */
@@ -254,7 +254,7 @@ describe('latchkey keys', () => {
       token = freshToken();
     });
 
-    it('moves them there at the next turn, shows where each is, and destroys one there that is revoked', async () => {
+    it('The actions create the next keys in the HSM, show where each is, and destroy a revoked one there', async () => {
       await startNode();
       useHsm();
       const { code, err } = await run('rotate');
@@ -273,7 +273,7 @@ describe('latchkey keys', () => {
       assert.match((await run('list')).out, / {2}HSM: \S+$/m);
     });
 
-    it('says why none can be made when the token is not there, but takes out one that leaked', async () => {
+    it('The action rotate explains that the HSM is unavailable, and revoke still removes a leaked key', async () => {
       await startNode();
       useHsm({ token: 'no such token' });
       const { code, err } = await run('rotate');
@@ -288,11 +288,11 @@ describe('latchkey keys', () => {
     });
   });
 
-  describe('rewrap', () => {
+  describe('The action rewrap', () => {
     const read = (suffix = ''): string => readFileSync(masterFile(suffix), 'utf8');
     const publicKeys = async (): Promise<string> => (await run('export-public')).out;
 
-    it('puts a new master key in the place of the present one, and changes no signing key', async () => {
+    it('The action replaces the master key and changes no signing key', async () => {
       await startNode();
       const [before, present] = [await publicKeys(), read()];
       const { code, out, err } = await run('rewrap --yes');
@@ -310,14 +310,14 @@ describe('latchkey keys', () => {
       assert.match((await run('list')).err, /is not the master key of this store/);
     });
 
-    it('can be done again and again', async () => {
+    it('The action can be repeated', async () => {
       await startNode();
       const before = await publicKeys();
       for (let n = 0; n < 3; n += 1) assert.equal((await run('rewrap --yes')).code, 0);
       assert.equal(await publicKeys(), before);
     });
 
-    it('seals under a key that is there or is made, and then leaves the files to the operator', async () => {
+    it('The action seals the keys under an existing or new key file, and leaves the files to the operator', async () => {
       await startNode();
       const [before, present] = [await publicKeys(), read()];
       const to = join(directory.path, 'next.key');
@@ -329,7 +329,7 @@ describe('latchkey keys', () => {
       assert.equal((await run(`rewrap --yes --to ${to}`)).code, 0, 'where it is sealed so already, nothing is lost');
     });
 
-    it('changes nothing when the person says no', async () => {
+    it('The action changes nothing if the operator says no', async () => {
       await startNode();
       const present = read();
       assert.equal((await run('rewrap', '')).code, 1);
@@ -337,7 +337,7 @@ describe('latchkey keys', () => {
       assert.equal((await run('list')).code, 0);
     });
 
-    describe('interrupted', () => {
+    describe('An interrupted rewrap', () => {
       const next = () => openMasterKeyFile(masterFile('.new'), systemRandom);
       const reseal = () =>
         withStore(async (store) => resealRing(store, await openMasterKeyFile(masterFile()), await next()));
@@ -351,7 +351,7 @@ describe('latchkey keys', () => {
         },
       };
       for (const [moment, write] of Object.entries(CUTS)) {
-        it(`${moment}, leaves a ring that one of the two opens, and is finished by running it again`, async () => {
+        it(`A rewrap that is interrupted ${moment} leaves a usable ring, and a second run completes it`, async () => {
           await startNode();
           const before = await publicKeys();
           await write();
@@ -368,7 +368,7 @@ describe('latchkey keys', () => {
         });
       }
 
-      it('is named as the reason why a server does not start, with the way out', async () => {
+      it('The start of a server explains that a rewrap was interrupted, and how to complete it', async () => {
         await startNode();
         await reseal();
         await assert.rejects(startNode(), (error) => {
@@ -381,7 +381,7 @@ describe('latchkey keys', () => {
         });
       });
 
-      it('by kill -9 at any moment, leaves a ring that one of the files opens', async function () {
+      it('A rewrap that is killed at any moment leaves a ring that one of the files opens', async function () {
         this.timeout(60_000);
         await startNode();
         const before = await publicKeys();
@@ -413,7 +413,7 @@ describe('latchkey keys', () => {
     'rotate --to x': 'keys rotate does not take --to: latchkey keys rotate [--json] [--alg ALG]',
   };
   for (const [line, message] of Object.entries(misunderstood)) {
-    it(`does not understand "keys ${line}", says so and ends with 2`, async () => {
+    it(`The command rejects "keys ${line}" with the reason and exit code 2`, async () => {
       const { code, err } = await directory.run(['keys', ...line.split(' ').filter(Boolean)]);
       assert.equal(code, 2);
       assert.equal(err, `latchkey: ${message}\n"latchkey help keys" shows its arguments\n`);

@@ -291,7 +291,7 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
   ],
 };
 
-describe('A command line that is wrong', () => {
+describe('Wrong command lines', () => {
   const directory = mkdtempSync(join(tmpdir(), 'latchkey-wrong-'));
   before(async () => {
     writeFileSync(join(directory, 'latchkey.yaml'), FILE);
@@ -304,7 +304,7 @@ describe('A command line that is wrong', () => {
   after(() => rmSync(directory, { recursive: true }));
 
   for (const [line, [code, ...lines]] of Object.entries(WRONG)) {
-    it(`is answered with what is wrong and what to do: ${line}`, async () => {
+    it(`The program says what is wrong and what to do: ${line}`, async () => {
       const environment = { LATCHKEY_CONFIG: join(directory, 'latchkey.yaml') };
       const ended = await command(line.replaceAll('DIR', directory).split(' '), { environment });
       const shown = ended.err.replaceAll(directory, 'DIR').trimEnd().split('\n').slice(-lines.length);
@@ -316,7 +316,7 @@ describe('A command line that is wrong', () => {
     });
   }
 
-  it('is one of at least fifty', () => {
+  it('The table has at least fifty wrong lines', () => {
     assert.ok(Object.keys(WRONG).length >= 50);
   });
 });

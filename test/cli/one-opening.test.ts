@@ -43,7 +43,7 @@ type: machine
 secret: { env: JOB_SECRET }
 `;
 
-describe('A command that works on a store', function () {
+describe('The connections of a command', function () {
   this.timeout(120_000);
   let redis: RedisOfTests;
   let server: TestServer;
@@ -73,7 +73,7 @@ describe('A command that works on a store', function () {
   }
 
   for (const line of LINES)
-    it(`opens it once: ${line}`, async () => {
+    it(`The command opens its store once: ${line}`, async () => {
       const words = line.replace('CLIENT', join(server.directory, 'client.yaml')).split(' ');
       const environment = {
         ...besides({ directory: server.directory, issuer: server.issuer, store: redis.url }),

@@ -8,7 +8,7 @@ import { ADMIN, ALICE, tokenRequest } from '../support/flows.ts';
 import { startApiSetup, type ApiSetup } from './api-setup.ts';
 
 for (const backend of serverStores) {
-  describe(`latchkey revoke, beside an API and two nodes on ${backend.name}`, function () {
+  describe(`The command latchkey revoke beside an API and two nodes on ${backend.name}`, function () {
     this.timeout(60_000);
     let setup: ApiSetup;
     before(async () => {
@@ -28,7 +28,7 @@ for (const backend of serverStores) {
       ];
     }
 
-    it('says what it will revoke and asks, and revokes nothing unless told to', async () => {
+    it('The command says what it will revoke, and revokes nothing without confirmation', async () => {
       const alice = await holder();
       const asked = await setup.latchkey(`revoke --account ${ALICE.email}`, { answers: ['n'] });
       assert.deepEqual([asked.code, asked.out], [1, '']);
@@ -41,7 +41,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await left(alice), [true, true, true]);
     });
 
-    it('revokes what an account has, and no other', async () => {
+    it('The command revokes everything of one account and nothing of others', async () => {
       const [alice, admin] = [await holder(), await holder({ person: ADMIN })];
       await setup.succeeds(`revoke --account ${ALICE.email} --yes`);
       await setup.untilRefused(alice.tokens['access_token']);
@@ -49,7 +49,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await left(admin), [true, true, true]);
     });
 
-    it('revokes what was issued before an instant, and spares what came later', async () => {
+    it('The option --before revokes only what was issued before that time', async () => {
       const early = await holder();
       await sleep(5);
       const instant = new Date().toISOString();
@@ -64,7 +64,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await left(late), [true, true, true]);
     });
 
-    it('revokes what a client has of everybody, and says so where there is no such client', async () => {
+    it('The option --client revokes a client’s tokens for all accounts, and reports an unknown client', async () => {
       const notes = await holder();
       const photos = await holder({ browser: notes.browser, clientId: 'demo-photos' });
       await setup.succeeds('revoke --client demo-photos --yes');
@@ -76,7 +76,7 @@ for (const backend of serverStores) {
       assert.match(err, /there is currently no client "demo-foto"/);
     });
 
-    it('revokes one session, which it names with its person, browser and apps', async () => {
+    it('The option --session ends one session, and names its account and browser', async () => {
       const [desk, phone] = [await holder(), await holder({ on: 'a phone' })];
       const shown = JSON.parse(await setup.succeeds(`accounts show ${ALICE.email} --json`)) as {
         sessions: { session: string; browser: string }[];
@@ -92,7 +92,7 @@ for (const backend of serverStores) {
       assert.match(again.err, /there is no session/);
     });
 
-    it('revokes one access token alone, and with a refresh token all that came with it', async () => {
+    it('The option --token revokes one access token, or all tokens that belong to a refresh token', async () => {
       const [one, other] = [await holder(), await holder()];
       const input = `${one.tokens['access_token']}\n`;
       assert.match(
@@ -107,7 +107,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await left(other), [true, false, false]);
     });
 
-    it('revokes an opaque access token', async () => {
+    it('The option --token revokes an opaque access token', async () => {
       const one = await holder({ scope: 'openid' });
       const token = one.tokens['access_token'] ?? '';
       const knows = async (): Promise<number> =>
@@ -117,7 +117,7 @@ for (const backend of serverStores) {
       assert.equal(await knows(), 401);
     });
 
-    it('revokes nothing for a token that nobody here has signed, whatever place it names', async () => {
+    it('The option --token revokes nothing for a token that this server did not sign', async () => {
       const alice = await holder();
       const token = alice.tokens['access_token'] ?? '';
       const { privateKey } = await generateKeyPair('ES256');
@@ -131,7 +131,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await left(alice), [true, true, true]);
     });
 
-    it('revokes everything, and everybody gets in again', async () => {
+    it('The option --everything revokes all tokens and sessions, and new ones can then be issued', async () => {
       const all = [await holder(), await holder({ person: ADMIN })];
       const machine = async (): Promise<string> => {
         const { body } = await tokenRequest(
@@ -152,7 +152,7 @@ for (const backend of serverStores) {
   });
 }
 
-describe('latchkey revoke', () => {
+describe('The command latchkey revoke', () => {
   const KINDS = '--account, --client, --issuer, --session, --token, --everything';
   const misunderstood: Record<string, string> = {
     '': `revoke needs one of ${KINDS}`,
@@ -165,7 +165,7 @@ describe('latchkey revoke', () => {
     'demo-notes': 'revoke does not take "demo-notes"',
   };
   for (const [line, message] of Object.entries(misunderstood)) {
-    it(`does not understand "revoke ${line}", says so and ends with 2`, async () => {
+    it(`The command rejects "revoke ${line}" with the reason and exit code 2`, async () => {
       const { code, out, err } = await command(['revoke', ...line.split(' ').filter(Boolean)]);
       assert.deepEqual([code, out], [2, '']);
       assert.ok(err.includes(message), err);

@@ -50,7 +50,7 @@ function answers(port: number): Promise<boolean> {
   );
 }
 
-describe('latchkey start', function () {
+describe('The command latchkey start', function () {
   // Several processes start and stop in each test.
   this.timeout(60_000);
   let directory: WorkingDirectory;
@@ -83,7 +83,7 @@ describe('latchkey start', function () {
   }
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    it(`serves until ${signal} and then ends with 0`, async () => {
+    it(`The server runs until ${signal} and then exits with 0`, async () => {
       const { server, port } = await started(FILE);
       assert.equal(await answers(port), true);
       server.kill(signal);
@@ -95,7 +95,7 @@ describe('latchkey start', function () {
     });
   }
 
-  it('makes no master key beside a store that is sealed under another one', async () => {
+  it('The server creates no master key beside a store that is sealed under another one', async () => {
     const { server } = await started(FILE);
     server.kill('SIGTERM');
     await server.ended;
@@ -107,7 +107,7 @@ describe('latchkey start', function () {
     assert.ok(!existsSync(masterKey));
   });
 
-  it('waits for what has begun, until a second signal stops it hard', async () => {
+  it('The server finishes open requests unless a second signal stops it', async () => {
     const { server, port } = await started(FILE);
     const socket = await unfinishedRequest(port);
     server.kill('SIGTERM');
@@ -123,7 +123,7 @@ describe('latchkey start', function () {
   for (const workers of [1, 2]) {
     const settings = `${FILE}workers: ${workers}\n`;
 
-    it(`serves on for drain.delay after SIGTERM, with ${workers} of its processes, and then ends with 0`, async () => {
+    it(`The server answers for drain.delay after SIGTERM with ${workers} of its processes, and then exits with 0`, async () => {
       const { server, port } = await started(settings, { LATCHKEY_DRAIN_DELAY: '5s' });
       if (workers > 1) await server.printed(WORKER, workers);
       assert.equal(await readiness(port), 200);
@@ -136,7 +136,7 @@ describe('latchkey start', function () {
       assert.equal(await answers(port), false);
     });
 
-    it(`stops at once on a second signal while it still serves, with ${workers} of its processes`, async () => {
+    it(`A second signal during drain.delay stops the server at once with ${workers} of its processes`, async () => {
       const { server, port } = await started(settings, { LATCHKEY_DRAIN_DELAY: '5m' });
       if (workers > 1) await server.printed(WORKER, workers);
       assert.equal(await readiness(port), 200);
@@ -149,7 +149,7 @@ describe('latchkey start', function () {
       await until(async () => !(await answers(port)));
     });
 
-    it(`shows a renewed certificate on SIGHUP, and lives on, with ${workers} of its processes`, async () => {
+    it(`The server shows a renewed certificate after SIGHUP with ${workers} of its processes`, async () => {
       renew('first');
       const { server, port } = await started(`${TLS_FILE}workers: ${workers}\n`);
       const pids = workers > 1 ? await server.printed(WORKER, workers) : [];
@@ -163,7 +163,7 @@ describe('latchkey start', function () {
     });
   }
 
-  it('is not ended by SIGHUP, and neither is another command', async () => {
+  it('The signal SIGHUP ends neither the server nor another command', async () => {
     const { server, port } = await started(FILE);
     assert.equal(await answers(port), true);
     const pipe = join(directory.path, 'password');
@@ -179,7 +179,7 @@ describe('latchkey start', function () {
     assert.equal(await answers(port), true);
   });
 
-  it('ends a worker that is sent SIGTERM by itself, and replaces it', async () => {
+  it('A worker that receives SIGTERM ends and is replaced', async () => {
     const { server, port } = await started(`${FILE}workers: 2\n`);
     const [first] = await server.printed(WORKER, 2);
     process.kill(Number(first), 'SIGTERM');
@@ -188,7 +188,7 @@ describe('latchkey start', function () {
     assert.equal(await answers(port), true);
   });
 
-  it('names the port that is in use, in one line, and ends with 1', async () => {
+  it('The error names the port that is in use in one line, and the exit code is 1', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const { port } = other.address() as AddressInfo;
@@ -205,7 +205,7 @@ describe('latchkey start', function () {
     other.close();
   });
 
-  it('shows a stack only to who asks for it', async () => {
+  it('An error shows its stack only at log level debug', async () => {
     directory.write('latchkey.yaml', FILE);
     directory.write('file', '');
     const failing = { LATCHKEY_STORE: 'sqlite:file/inside.db' };
@@ -216,7 +216,7 @@ describe('latchkey start', function () {
     assert.match(debugged.err, /\n +at /);
   });
 
-  it('replaces a worker that died, and drains all of them', async () => {
+  it('The server replaces a killed worker and drains all workers at the end', async () => {
     const { server, port } = await started(`${FILE}workers: 2\n`);
     const [first, second] = await server.printed(WORKER, 2);
     assert.notEqual(first, second);
@@ -235,7 +235,7 @@ describe('latchkey start', function () {
     assert.equal(await answers(port), false);
   });
 
-  it('without a file starts the demo and prints what to open and how to sign in', async () => {
+  it('A start without a file runs the demo and prints what to open and how to sign in', async () => {
     const port = await freePort(4);
     running = directory.start([], { LATCHKEY_PORT: String(port) });
     await running.printed(/Ctrl-C/);
@@ -249,7 +249,7 @@ describe('latchkey start', function () {
     assert.equal((await running.ended).code, 0);
   });
 
-  it('refuses the demo in production', async () => {
+  it('A start without a file refuses the demo in production', async () => {
     const { code, err } = await directory.run([], { NODE_ENV: 'production' });
     assert.equal(code, 1);
     assert.match(

@@ -70,7 +70,7 @@ describe('The format of a store', function () {
     }
   }
 
-  it('is the newest in a new store, which "store upgrade" leaves as it is and "store check" names', async () => {
+  it('A new store has the newest format, which "store upgrade" keeps and "store check" reports', async () => {
     const { code, out } = await run('upgrade');
     assert.deepEqual(
       [code, out.includes(`has format ${NEWEST_FORMAT}, the newest that this version knows`)],
@@ -81,14 +81,14 @@ describe('The format of a store', function () {
     assert.deepEqual(checked.format, { oldest: NEWEST_FORMAT, writes: NEWEST_FORMAT, reads: NEWEST_FORMAT });
   });
 
-  it('is not raised while a server runs that cannot read the new one, and nothing changes', async () => {
+  it('The upgrade is refused while a server that cannot read the new format uses the store', async () => {
     await assert.rejects(upgradeByNext('yes'), new RegExp(`a server that cannot read format ${NEXT} uses the store`));
     await assert.rejects(upgradeByNext(undefined), /there is no terminal to ask at/);
     const { formats } = await upgradeBesideNobody('no');
     assert.equal(formats.reads, NEWEST_FORMAT);
   });
 
-  it('is raised by "store upgrade", which says what it does', async () => {
+  it('The command "store upgrade" raises the format and says what it does', async () => {
     let calls = 0;
     const { code, said, formats } = await upgradeBesideNobody('yes', () => (calls += 1));
     assert.deepEqual([code, calls, formats], [0, 1, { oldest: NEXT, writes: NEXT, reads: NEXT }]);
@@ -119,7 +119,7 @@ describe('The format of a store', function () {
     return upgradeByNext(reply, work);
   }
 
-  it('is in a backup, which a version that does not know it refuses to restore', async () => {
+  it('A version refuses to restore a backup whose format it does not know', async () => {
     const { directory: keys } = server;
     const masterKey = await openMasterKey(keys, { create: false, random: systemRandom });
     const file = join(directory.path, 'newer.backup');
@@ -131,7 +131,7 @@ describe('The format of a store', function () {
     assert.equal(existsSync(target), false);
   });
 
-  it('and its mark return with a backup, as far as an interrupted upgrade had come', async () => {
+  it('A restore brings back the format of the backed up store, but no interrupted upgrade', async () => {
     const stores = await openStores(server.config.stores, systemClock);
     try {
       await stores.records.create('store-upgrade:main', { to: 2, records: 5, position: 'somewhere', aliveAt: 0 });
@@ -153,7 +153,7 @@ describe('The format of a store', function () {
     }
   });
 
-  it('may not change while a backup is made, which fails then', async () => {
+  it('A backup fails if the format changes while it is made', async () => {
     const stores = await openStores(server.config.stores, systemClock);
     try {
       const file = join(directory.path, 'changed.backup');

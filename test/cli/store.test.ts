@@ -44,7 +44,7 @@ async function contents(url: string): Promise<Map<string, Item>> {
   }
 }
 
-describe('latchkey store', function () {
+describe('The command latchkey store', function () {
   this.timeout(240_000);
   const directory = new WorkingDirectory();
   const file = (name: string): string => join(directory.path, name);
@@ -82,8 +82,8 @@ describe('latchkey store', function () {
     return description;
   }
 
-  describe('backup', () => {
-    it('writes, while the server serves, a file that its owner alone can read, and says what is in it', async () => {
+  describe('The action backup', () => {
+    it('The action writes a private backup file while the server runs, and says what it contains', async () => {
       const { access_token: token = '' } = await tokensFor(issuer, { parameters: { scope: SCOPE } });
       const { code, out, err } = await backup('first');
       assert.equal(code, 0, err);
@@ -98,7 +98,7 @@ describe('latchkey store', function () {
       for (const secret of [token, 'alice', 'account:']) assert.ok(!text.includes(secret), secret);
     });
 
-    it('warns of a key file that everybody on the machine may read', async () => {
+    it('The action warns about a key file that everybody on the machine can read', async () => {
       const line = `backup ${file('no')} --key-file ${file('open.key')}`;
       const warning = /every user of this machine may read .*open\.key: run chmod 600/;
       for (const [mode, isOpen] of [
@@ -111,7 +111,7 @@ describe('latchkey store', function () {
       }
     });
 
-    it('refuses to replace a file, and a missing, short or wrong key', async () => {
+    it('The action refuses to replace a file, and refuses a missing, short or unsuitable key', async () => {
       assert.match((await backup('first')).err, /first already exists and is not replaced/);
       const missing = await run(`backup ${file('no')}`);
       assert.deepEqual([missing.code, missing.err.includes('needs --key-file FILE')], [2, true], missing.err);
@@ -124,10 +124,10 @@ describe('latchkey store', function () {
     });
   });
 
-  describe('restore', () => {
+  describe('The action restore', () => {
     const target = (): string => `sqlite:${file('refused.db')}`;
 
-    it('refuses a cut or altered file, another passphrase and another master key, and makes no store then', async () => {
+    it('The action refuses a cut or altered file and wrong keys, and creates no store', async () => {
       const whole = readFileSync(file('first'));
       writeFileSync(file('cut'), whole.subarray(0, whole.length - 100));
       assert.match((await restore('cut', target())).err, /cut/);
@@ -146,7 +146,7 @@ describe('latchkey store', function () {
       assert.equal(existsSync(file('refused.db')), false);
     });
 
-    it('asks first, and changes nothing without a yes', async () => {
+    it('The action asks first and changes nothing without a yes', async () => {
       const line = ['store', 'restore', file('first'), '--key-file', keyFile];
       const environment = besides({ directory: keys, issuer, store: target() });
       const { code, err } = await command(line, { environment, answers: ['no'] });
@@ -155,7 +155,7 @@ describe('latchkey store', function () {
       assert.equal(existsSync(file('refused.db')), false);
     });
 
-    it('refuses a file that was replaced by another while the operator was asked', async () => {
+    it('The action refuses a file that was replaced while it asked the operator', async () => {
       const swapped = file('swapped');
       writeFileSync(swapped, readFileSync(file('first')));
       assert.equal((await backup('other-backup')).code, 0);
@@ -174,7 +174,7 @@ describe('latchkey store', function () {
       assert.equal((await contents(`sqlite:${file('from-swapped.db')}`)).size, 0);
     });
 
-    it('refuses a store that is not empty, and says that a server uses it', async () => {
+    it('The action refuses a store that is not empty', async () => {
       const before = await contents(source);
       const { code, err } = await restore('first', source);
       assert.equal(code, 1);
@@ -182,7 +182,7 @@ describe('latchkey store', function () {
       assert.equal((await contents(source)).size, before.size);
     });
 
-    it('refuses a store of grants that is not empty at the second attempt too, and leaves the one of records', async () => {
+    it('The action refuses a full grants store, even at a second attempt, and leaves the records store empty', async () => {
       const [records, grants] = [`sqlite:${file('separate-records.db')}`, `sqlite:${file('full-grants.db')}`];
       const full = await openStore(grants, systemClock);
       await full.set('session:1', {});
@@ -204,7 +204,7 @@ describe('latchkey store', function () {
       }
     });
 
-    it('refuses a full store of records, although its grants are half restored', async () => {
+    it('The action refuses a full records store even if its grants are half restored', async () => {
       const [records, grants] = [`sqlite:${file('full-records.db')}`, `sqlite:${file('half-grants.db')}`];
       const full = await openStore(records, systemClock);
       await full.set('account:1', {});
@@ -229,8 +229,8 @@ describe('latchkey store', function () {
     });
   });
 
-  describe('a backup that was made while an account was removed', () => {
-    it('restores nothing that leads to the account, so that its address can be used again', async () => {
+  describe('A backup that was made during the removal of an account', () => {
+    it('The restored store contains nothing of the removed account, so its address is free', async () => {
       const { masterKey } = await descriptionOf('first');
       const record = (key: string, value: object): Item => ({
         kind: 'record',
@@ -263,7 +263,7 @@ describe('latchkey store', function () {
       assert.deepEqual(kept.toSorted(), [...whole, ...others].toSorted());
     });
 
-    it('is not completed in a store that a server uses meanwhile', async () => {
+    it('The restore remains incomplete if a server uses the store meanwhile', async () => {
       const place = `sqlite:${file('used-by-a-server.db')}`;
       const store = await openStore(place, systemClock);
       const loads = [await Load.begin(store, { by: 'restore', source: 'one', place })];
@@ -280,14 +280,14 @@ describe('latchkey store', function () {
   });
 
   for (const backend of durable) {
-    describe(`a backup that is restored into ${backend.name}`, () => {
+    describe(`A backup that is restored into ${backend.name}`, () => {
       let running: RunningBackend;
       before(async () => {
         running = await backend.start();
       });
       after(() => running.stop());
 
-      it('has accounts, clients and keys, and ends all that was issued, also what was used or ended since', async () => {
+      it('The restored store has accounts, clients and keys, but no session or token remains valid', async () => {
         const browser = new Browser();
         const parameters = { scope: SCOPE };
         const forApi = await tokensFor(issuer, {
@@ -338,15 +338,15 @@ describe('latchkey store', function () {
         }
       });
 
-      it('is refused by the store that it has filled', async () => {
+      it('The filled store refuses a second restore', async () => {
         const { code, err } = await restore('first', running.url);
         assert.deepEqual([code, err.includes('is not empty')], [1, true], err);
       });
     });
   }
 
-  describe('check', () => {
-    it('prints the sizes by kind, and finds what cannot be right', async () => {
+  describe('The action check', () => {
+    it('The action prints the sizes by kind and finds invalid records', async () => {
       const clean = await run('check');
       assert.equal(clean.code, 0, clean.err);
       assert.match(clean.out, /^kind +items +size$/m);
@@ -390,8 +390,8 @@ describe('latchkey store', function () {
     });
   });
 
-  describe('check --repair', () => {
-    it('gives endless records an end, removes dangling entries, deletes no record, and says what it did', async () => {
+  describe('The option --repair of check', () => {
+    it('The option repairs expiries and dangling index entries, deletes no record, and reports its work', async () => {
       const store = await openStore(source, systemClock);
       const damaged = new DatabaseSync(file('source.db'));
       try {
@@ -424,7 +424,7 @@ describe('latchkey store', function () {
       }
     });
 
-    it('tells the growth of each kind since the last check', async () => {
+    it('The action reports the growth of each kind since the last check', async () => {
       await run('check');
       const store = await openStore(source, systemClock);
       for (const at of [1, 2, 3]) await store.set(`consent:grown:${at}`, {});
@@ -438,7 +438,7 @@ describe('latchkey store', function () {
     });
   });
 
-  describe('copy', () => {
+  describe('The action copy', () => {
     const copy = (from: string, to: string, more = ''): Promise<Ended> =>
       command(['store', 'copy', ...more.split(' ').filter(Boolean)], {
         environment: {
@@ -468,7 +468,7 @@ describe('latchkey store', function () {
       server = await start(source);
     });
 
-    it('refuses a store that a server uses, one that is not there, a full one and a line without both', async () => {
+    it('The action refuses a source in use, a missing source, a full target and incomplete options', async () => {
       assert.match((await copy(source, `sqlite:${file('no.db')}`)).err, /a server uses .*: stop every server/);
       assert.match((await copy(`sqlite:${file('none.db')}`, source)).err, /there is no store at/);
       await server.close();
@@ -482,7 +482,7 @@ describe('latchkey store', function () {
       assert.equal((await copy(source, full, ' --only all')).code, 2);
     });
 
-    it('takes no password from the command line, which others could read, but from a file or standard input', async () => {
+    it('The action accepts passwords only from a file or standard input, not from the command line', async () => {
       for (const url of ['rediss://:secret@redis.example.com', 'postgres://latchkey:secret@pg1,pg2/latchkey']) {
         const { code, err } = await run(`copy --from ${url} --to sqlite:x`);
         assert.deepEqual([code, err.includes('everybody on this machine could read')], [2, true], err);
@@ -501,7 +501,7 @@ describe('latchkey store', function () {
       assert.equal((await run(`copy --from ${source} --from-file - --to sqlite:x`)).code, 2);
     });
 
-    it('makes no tables where it was to find a store', async () => {
+    it('The action creates no tables in an empty source', async () => {
       const empty = await postgres.start();
       stopped.push(empty);
       const { code, err } = await copy(empty.url, `sqlite:${file('of-nothing.db')}`);
@@ -512,7 +512,7 @@ describe('latchkey store', function () {
       assert.match((await copy(unused, `sqlite:${file('of-nothing.db')}`)).err, /there is no store at .*: it is empty/);
     });
 
-    it('lets no server in where one has used the old store meanwhile', async () => {
+    it('No server starts with the copy if another one used the old store meanwhile', async () => {
       const [used, target] = [`sqlite:${file('used.db')}`, `sqlite:${file('of-used.db')}`];
       const store = await openStore(used, systemClock);
       await store.set('account:1', {});
@@ -532,7 +532,7 @@ describe('latchkey store', function () {
       await assert.rejects(start(target), /is incomplete/);
     });
 
-    it('goes on after an interruption, finds what differs, and lets no server in before', async () => {
+    it('The action resumes after an interruption, and servers refuse the copy until it is complete', async () => {
       const target = `sqlite:${file('interrupted.db')}`;
       const store = await openStore(target, systemClock);
       const wrong = [...(await contents(source)).values()].filter(({ key }) => key.startsWith('account'));
@@ -555,7 +555,7 @@ describe('latchkey store', function () {
       assert.equal(code, 0, err);
     });
 
-    it('copies everything from backend to backend and back, with people signed in and marks of use kept', async () => {
+    it('The action copies everything between all backends, including sessions and used tokens', async () => {
       let from = source;
       for (const backend of [...durable.slice(1), sqlite]) {
         const running = await backend.start();
@@ -576,7 +576,7 @@ describe('latchkey store', function () {
       }
     });
 
-    it('separates records and grants', async () => {
+    it('The option --only separates records and grants', async () => {
       const [records, grants] = [`sqlite:${file('records.db')}`, `sqlite:${file('grants.db')}`];
       for (const [to, role] of [
         [records, 'records'],

@@ -29,7 +29,7 @@ describe('The store of a command', () => {
   const run = (line: string, said: Said = {}) => command([...line.split(' '), '--config', file], said);
 
   for (const line of COMMANDS) {
-    it(`is not made by "${line}", which says where it looked and what makes one`, async () => {
+    it(`The command "${line}" creates no store, and says where it looked and how to create one`, async () => {
       const { code, out, err } = await run(line);
       const how = `start the server once to create it: latchkey start --config ${file}`;
       assert.equal(err, `latchkey: there is no store at sqlite:${database} (stores.grants in ${file}): ${how}\n`);
@@ -37,7 +37,7 @@ describe('The store of a command', () => {
     });
   }
 
-  it('is not an empty Redis either, which stays empty', async () => {
+  it('The command does not write to an empty Redis', async () => {
     const redis = await startRedis({ appendonly: true });
     try {
       const environment = { LATCHKEY_RECORDS_STORE: redis.url };
@@ -53,7 +53,7 @@ describe('The store of a command', () => {
     }
   });
 
-  it('is the one beside the configuration file, in whatever folder the command runs', async () => {
+  it('The command finds the store beside the configuration file, whatever its working directory', async () => {
     await makeStore(`sqlite:${database}`);
     const password = { input: 'plum cassette harbour' };
     const added = await run('accounts add ann@example.com --password-file -', password);
@@ -64,7 +64,7 @@ describe('The store of a command', () => {
     assert.ok(!existsSync(join(directory.path, '.latchkey')));
   });
 
-  it('is that of the demo where no configuration is named, which the command says', async () => {
+  it('The command uses the store of the demo if there is no configuration, and says so', async () => {
     const none = await directory.run(['accounts', 'list']);
     assert.match(
       none.err,
@@ -80,7 +80,7 @@ describe('The store of a command', () => {
     assert.deepEqual([code, out], [0, 'email  name  roles  state  id\n']);
   });
 
-  it('is not that of the demo beside a configuration, nor that of a configured server without one', async () => {
+  it('The command opens neither a demo store with a configuration nor a configured store without one', async () => {
     await makeStore(`sqlite:${database}`, 'demo');
     const foreign = await run('accounts list');
     assert.match(foreign.err, /was created by the demo, .*a configured server does not open it/);
@@ -92,7 +92,7 @@ describe('The store of a command', () => {
     assert.deepEqual([ended.code, ended.out], [1, '']);
   });
 
-  it('takes no account with the password of the demo', async () => {
+  it('The command refuses the demo password for an account', async () => {
     await makeStore(`sqlite:${database}`);
     const refusal = 'This is the password of the Latchkey demo, which everybody knows. Choose another.';
     for (const input of ['latchkey-demo', 'Latchkey-Demo\n']) {
@@ -105,7 +105,7 @@ describe('The store of a command', () => {
     assert.ok(err.includes(refusal), err);
   });
 
-  it('is opened without a secret, a certificate or an HSM that the command does not use', async () => {
+  it('The command opens a store without the secrets, certificates and HSM that it does not use', async () => {
     directory.write(
       'etc/latchkey.yaml',
       `issuer: https://login.example.com
