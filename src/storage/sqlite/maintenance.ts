@@ -6,16 +6,24 @@ import type { Clock } from '../../lib/clock.ts';
  * lock.
  */
 const BATCH = 200;
-/** Milliseconds until the next sweep: `IDLE` if none of the batches was full, `BACKLOG` if one was. */
+/** Milliseconds until the next sweep if none of the batches was full. */
 const IDLE = 10_000;
-const BACKLOG = 50;
+/**
+ * If a batch was full, the pause until the next sweep is so many times the duration of the last one, and at least so
+ * many milliseconds. A backlog of any rate is thus deleted with a fifth of the process's time.
+ */
+const REST = 4;
+const LEAST_PAUSE = 5;
 
 /** Deletes expired rows in the background, in small batches. @returns a function that stops the sweeper */
 export function startSweeper(sweeps: readonly StatementSync[], clock: Clock): () => void {
   let timer = setTimeout(next, IDLE).unref();
 
   function next(): void {
-    timer = setTimeout(next, sweep(sweeps, clock.now()) ? BACKLOG : IDLE).unref();
+    const begin = performance.now();
+    const isBacklog = sweep(sweeps, clock.now());
+    const pause = Math.max(LEAST_PAUSE, REST * (performance.now() - begin));
+    timer = setTimeout(next, isBacklog ? pause : IDLE).unref();
   }
 
   return () => {

@@ -3,8 +3,8 @@ import {
   closeSync,
   copyFileSync,
   mkdtempSync,
-  openSync,
   readFileSync,
+  openSync,
   renameSync,
   rmSync,
   statSync,
@@ -193,6 +193,29 @@ describe('The SQLite file', () => {
     await assert.rejects(async () => {
       for (let at = 0; at < 500; at += 1) await store.get(`record:${at}`);
     }, refusal);
+    await store.close();
+  });
+
+  it('keeps no text of records that were deleted, changed or swept, not even in free pages', async () => {
+    const store = openSqliteStore(path, clock);
+    const secret = 'a text that must not outlive its record';
+    const readFileOnly = (): Buffer => {
+      const database = openDatabase(path);
+      database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+      database.close();
+      return readFileSync(path);
+    };
+    for (let at = 0; at < 60; at += 1) await store.set(`old:${at}`, secret.repeat(30), { ttl: 10 });
+    for (let at = 0; at < 3; at += 1) await store.set(`deleted:${at}`, secret.repeat(300));
+    await store.set('changed:1', secret);
+    assert.ok(readFileOnly().includes(secret));
+    for (let at = 0; at < 3; at += 1) await store.delete(`deleted:${at}`);
+    await store.set('changed:1', 'x');
+    clock.advance(10);
+    const database = openDatabase(path);
+    sweep(prepareStatements(database).sweeps, clock.now());
+    database.close();
+    assert.ok(!readFileOnly().includes(secret));
     await store.close();
   });
 
