@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { forEachConcurrently } from '../../src/storage/every-member.ts';
 
-describe('Work on many records at once', () => {
-  it('rejects with the first failure, once all that had begun are over', async () => {
+describe('Concurrent work on many records', () => {
+  it('The first failure in concurrent work rejects the whole, once all tasks that have started are over', async () => {
     const { promise, resolve } = Promise.withResolvers<undefined>();
     const begun: number[] = [];
     let isOver = false;
@@ -17,7 +17,7 @@ describe('Work on many records at once', () => {
     await assert.rejects(work, /the second/);
   });
 
-  it('waits for what had begun where the records cannot be read on', async () => {
+  it('A failure to read the records rejects the concurrent work, once all started tasks are over', async () => {
     const { promise, resolve } = Promise.withResolvers<undefined>();
     let isOver = false;
 

@@ -23,23 +23,23 @@ async function check(
 }
 
 describe('A Redis for records', () => {
-  it('is accepted when it evicts nothing and writes an append-only file or snapshots', async () => {
+  it('The server accepts a Redis that evicts nothing and writes an append-only file or snapshots', async () => {
     assert.deepEqual(await check({ appendonly: true }), []);
     assert.deepEqual(await check({ extra: ['--save', '3600 1'] }), []);
   });
 
-  it('is refused when it would evict, with the setting to change', async () => {
+  it('The server refuses a Redis that would evict records, and names the setting to change', async () => {
     await assert.rejects(check({ appendonly: true, policy: 'allkeys-lru' }), {
       message: /maxmemory-policy allkeys-lru.*CONFIG SET maxmemory-policy noeviction.*redis\.conf/,
     });
     await assert.rejects(check({ appendonly: true, policy: 'volatile-ttl' }), /CONFIG SET maxmemory-policy noeviction/);
   });
 
-  it('is refused when it keeps nothing on disk, with the setting to change', async () => {
+  it('The server refuses a Redis that keeps nothing on disk, and names the setting to change', async () => {
     await assert.rejects(check({}), { message: /at a restart.*CONFIG SET appendonly yes.*redis\.conf/ });
   });
 
-  it('is warned about when it does not tell its settings', async () => {
+  it('The server warns about a Redis whose settings it cannot read', async () => {
     const extra = ['--user', 'app', 'on', '>pass', '~*', '&*', '+@all', '-config'];
     const [warning, ...others] = await check({ extra }, 'app:pass@');
     assert.match(warning ?? '', /does not allow CONFIG GET/);
@@ -49,11 +49,11 @@ describe('A Redis for records', () => {
 });
 
 describe('A Redis for grants', () => {
-  it('need not save to disk', async () => {
+  it('The server accepts a Redis for grants that does not save to disk', async () => {
     assert.deepEqual(await check({}, '', checkGrantsStore), []);
   });
 
-  it('is warned about when it would evict, with the setting to change', async () => {
+  it('The server warns about a Redis for grants that would evict keys, and names the setting to change', async () => {
     const [warning, ...others] = await check({ policy: 'volatile-lru' }, '', checkGrantsStore);
     assert.match(
       warning ?? '',
@@ -82,18 +82,18 @@ describe('A Redis with replicas', () => {
     }
   }
 
-  it('is warned about when it would go on alone, with the settings to change', async () => {
+  it('The server warns about a Redis that accepts writes without its replicas, and names the settings to change', async () => {
     const [warning, ...others] = await checkPair([]);
     assert.match(warning ?? '', /min-replicas-to-write 0.*CONFIG SET min-replicas-to-write 1.*min-replicas-max-lag 5/);
     assert.deepEqual(others, []);
   });
 
-  it('is not warned about when it stops without its replicas', async () => {
+  it('The server gives no warning about a Redis that stops without its replicas', async () => {
     const extra = ['--min-replicas-to-write', '1', '--min-replicas-max-lag', '5'];
     assert.deepEqual(await checkPair(extra), []);
   });
 
-  it('is refused without a replica where writes wait for one', async () => {
+  it('The server refuses a Redis without a replica if writes must wait for one', async () => {
     const redis = await startRedis();
     const store = await openStore(redis.url, systemClock);
     try {
@@ -106,8 +106,8 @@ describe('A Redis with replicas', () => {
   });
 });
 
-describe('A SQLite store for records', () => {
-  it('is accepted', async () => {
+describe('An SQLite store for records', () => {
+  it('The server accepts SQLite for records', async () => {
     const running = await sqlite.start();
     const store = await openStore(running.url, systemClock);
     assert.deepEqual(await checkRecordsStore(running.url, store), []);

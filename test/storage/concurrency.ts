@@ -50,7 +50,7 @@ export function concurrency(backend: Backend): void {
     return (await store.members(index, { limit: 1000 })).keys.toSorted();
   }
 
-  it('creates once, and the index holds each record once', async () => {
+  it('One of many concurrent creators creates the record, and the index contains it once', async () => {
     const keys = keysOf('create');
     assertOneWinner(await contest('create', keys));
     assert.deepEqual(await membersOf('all'), keys.toSorted());
@@ -58,14 +58,14 @@ export function concurrency(backend: Backend): void {
     assert.deepEqual(await membersOf('all'), []);
   });
 
-  it('tells one caller that its use was the first', async () => {
+  it('One of many concurrent users of a record learns that its use was the first', async () => {
     const keys = keysOf('consume');
     await write(keys);
     assertOneWinner(await contest('consume', keys));
     for (const late of await contest('consume', keys)) assert.ok(!late.includes(true));
   });
 
-  it('gives a record to one taker, and it leaves its index', async () => {
+  it('One of many concurrent takers gets the record, and the record leaves its index', async () => {
     const keys = keysOf('take');
     await write(keys);
     assertOneWinner(await contest('take', keys));
@@ -76,7 +76,7 @@ export function concurrency(backend: Backend): void {
     for (const key of keys) assert.ok(!(await membersOf('all')).includes(key));
   });
 
-  it('lets one replace a version', async () => {
+  it('One of many concurrent writers replaces a version', async () => {
     const keys = keysOf('replace');
     const versions = await write(keys);
     assertOneWinner(await contest('replace', keys, versions));
@@ -87,7 +87,7 @@ export function concurrency(backend: Backend): void {
     );
   });
 
-  it('counts every addition once', async () => {
+  it('Concurrent additions to a counter each count once', async () => {
     const sums = Array.from({ length: TRIES }, (_, at) => at + 1);
     for (const answers of await contest('increment', keysOf('count'))) {
       assert.deepEqual(
@@ -97,7 +97,7 @@ export function concurrency(backend: Backend): void {
     }
   });
 
-  it('loses no bit', async () => {
+  it('Concurrent writers of a bitmap lose no bit', async () => {
     const keys = keysOf('bits').slice(0, 3);
     await contest('setBits', keys);
     for (const key of keys) {
@@ -106,14 +106,14 @@ export function concurrency(backend: Backend): void {
     }
   });
 
-  it('loses no member that has no record', async () => {
+  it('Concurrent additions of index members without records lose none', async () => {
     const keys = keysOf('enlist').slice(0, 3);
     await contest('enlist', keys);
     const entries = Array.from({ length: TRIES }, (_, at) => `entry:${at}`);
     for (const key of keys) assert.deepEqual(await membersOf(`entries-of-${key}`), entries.toSorted());
   });
 
-  it('leaves each record in the index of its last write, and in no other', async () => {
+  it('Each record is in the index that its last write named, and in no other', async () => {
     const keys = keysOf('set');
     await contest('set', keys);
     const found = await store.getMany(keys);

@@ -50,8 +50,8 @@ export function conformance(backend: Backend): void {
     return (await store.get(key))?.version ?? assert.fail('no record');
   }
 
-  describe('reading and writing', () => {
-    it('finds nothing under a key that was never written', async () => {
+  describe('Reads and writes', () => {
+    it('The store finds nothing under a key that nobody has written', async () => {
       assert.equal(await store.get(key), undefined);
       assert.equal(await store.take(key), undefined);
       assert.equal(await store.delete(key), false);
@@ -60,7 +60,7 @@ export function conformance(backend: Backend): void {
       assert.equal(await store.get(key), undefined);
     });
 
-    it('gives back what was set, and only the last of it', async () => {
+    it('The store returns the last value that was set', async () => {
       await store.set(key, { first: true }, { ttl: 60 });
       await store.set(key, { second: [1, 'two', null] });
       const { value, expiresAt } = (await store.get(key)) ?? assert.fail();
@@ -68,12 +68,12 @@ export function conformance(backend: Backend): void {
       assert.equal(expiresAt, undefined);
     });
 
-    it('says when a record expires', async () => {
+    it('A record says when it expires', async () => {
       await store.set(key, 1, { ttl: 61 });
       assert.equal((await store.get(key))?.expiresAt, clock.now() + 61_000);
     });
 
-    it('gives each write a greater version', async () => {
+    it('Each write of a record has a greater version', async () => {
       await store.set(key, 1);
       const first = await version();
       await store.set(key, 2);
@@ -82,7 +82,7 @@ export function conformance(backend: Backend): void {
       assert.ok(first < second && second < (await version()));
     });
 
-    it('reads many in the order of the keys, with a gap where nothing is', async () => {
+    it('The store reads many records in the order of the keys, with a gap for each missing one', async () => {
       const keys = ['a', 'b', 'c', 'd'].map((id) => recordKey(`${count}-${id}`));
       for (const [at, each] of keys.entries()) if (at !== 2) await store.set(each, at);
       const found = await store.getMany([...keys].reverse());
@@ -93,14 +93,14 @@ export function conformance(backend: Backend): void {
       assert.deepEqual(await store.getMany([]), []);
     });
 
-    it('creates once', async () => {
+    it('A record can be created only once', async () => {
       assert.equal(await store.create(key, 'first', { ttl: 60 }), true);
       assert.equal(await store.create(key, 'second', { ttl: 900 }), false);
       assert.equal((await store.get(key))?.value, 'first');
       assert.equal((await store.get(key))?.expiresAt, clock.now() + 60_000);
     });
 
-    it('replaces only the version that was read', async () => {
+    it('A replace succeeds only for the version that was read', async () => {
       await store.set(key, 'old');
       const read = await version();
       assert.equal(await store.replace(key, 'new', read, { ttl: 30 }), true);
@@ -109,14 +109,14 @@ export function conformance(backend: Backend): void {
       assert.equal((await store.get(key))?.expiresAt, clock.now() + 30_000);
     });
 
-    it('counts the version up by one with a replace', async () => {
+    it('A replace increases the version by one', async () => {
       await store.set(key, 'old');
       const read = await version();
       await store.replace(key, 'new', read);
       assert.equal(await version(), read + 1);
     });
 
-    it('deletes only the version that was read, by a replace with a life of 0 seconds', async () => {
+    it('A replace with a lifetime of 0 seconds deletes only the version that was read', async () => {
       await store.set(key, 'old', { indexes: [index] });
       const read = await version();
       assert.equal(await store.replace(key, 'late', read - 1, { ttl: 0 }), false);
@@ -128,7 +128,7 @@ export function conformance(backend: Backend): void {
       assert.equal(await store.replace(key, 'late', read + 1), false);
     });
 
-    it('does not take a record that was deleted and made anew for the one that was read', async () => {
+    it('A replace fails if the record was deleted and created again since it was read', async () => {
       await store.set(key, 'old');
       const read = await version();
       await store.delete(key);
@@ -136,7 +136,7 @@ export function conformance(backend: Backend): void {
       assert.equal(await store.replace(key, 'late', read), false);
     });
 
-    it('takes once', async () => {
+    it('A record can be taken only once', async () => {
       await store.set(key, 'value', { ttl: 60 });
       const taken = await store.take(key);
       assert.equal(taken?.value, 'value');
@@ -145,15 +145,15 @@ export function conformance(backend: Backend): void {
       assert.equal(await store.get(key), undefined);
     });
 
-    it('says whether there was something to delete', async () => {
+    it('A delete reports whether the record existed', async () => {
       await store.set(key, 1);
       assert.equal(await store.delete(key), true);
       assert.equal(await store.delete(key), false);
     });
   });
 
-  describe('first use', () => {
-    it('is told from every later one, which learns when it was', async () => {
+  describe('The first use of a record', () => {
+    it('Every later use learns that it is not the first, and when the first was', async () => {
       await store.set(key, 'code', { ttl: 600 });
       const at = clock.now();
       assert.deepEqual(await store.consume(key), { use: 'first' });
@@ -164,14 +164,14 @@ export function conformance(backend: Backend): void {
       assert.equal((await store.take(key))?.consumedAt, at);
     });
 
-    it('leaves value, version and expiry alone', async () => {
+    it('The first use leaves the value, version and expiry unchanged', async () => {
       await store.set(key, 'code', { ttl: 600 });
       const former = (await store.get(key)) ?? assert.fail();
       await store.consume(key);
       assert.deepEqual(await store.get(key), { ...former, consumedAt: clock.now() });
     });
 
-    it('stays marked over a replace', async () => {
+    it('A used record stays used after a replace', async () => {
       await store.set(key, 'code');
       const read = await version();
       await store.consume(key);
@@ -179,7 +179,7 @@ export function conformance(backend: Backend): void {
       assert.equal((await store.consume(key)).use, 'already');
     });
 
-    it('is free again after a set', async () => {
+    it('A used record is unused again after a set', async () => {
       await store.set(key, 'code');
       await store.consume(key);
       await store.set(key, 'code');
@@ -187,7 +187,7 @@ export function conformance(backend: Backend): void {
       assert.deepEqual(await store.consume(key), { use: 'first' });
     });
 
-    it('is free again when the record expired and was created anew', async () => {
+    it('A used record is unused again after it expired and was created again', async () => {
       await store.set(key, 'code', { ttl: 60 });
       await store.consume(key);
       clock.advance(60);
@@ -196,8 +196,8 @@ export function conformance(backend: Backend): void {
     });
   });
 
-  describe('expiry', () => {
-    it('comes at its very moment, for every verb', async () => {
+  describe('Expiry', () => {
+    it('A record expires at its exact time for every operation', async () => {
       await store.set(key, 1, { ttl: 60 });
       const read = await version();
       clock.advance(59.999);
@@ -210,20 +210,20 @@ export function conformance(backend: Backend): void {
       assert.equal(await store.delete(key), false);
     });
 
-    it('leaves nothing to take', async () => {
+    it('An expired record cannot be taken', async () => {
       await store.set(key, 1, { ttl: 60 });
       clock.advance(60);
       assert.equal(await store.take(key), undefined);
     });
 
-    it('makes room to create', async () => {
+    it('An expired record does not prevent another with its key', async () => {
       await store.create(key, 'old', { ttl: 60 });
       clock.advance(60);
       assert.equal(await store.create(key, 'new', { ttl: 60 }), true);
       assert.equal((await store.get(key))?.value, 'new');
     });
 
-    it('is put off and called off by a later write', async () => {
+    it('A later write can postpone or cancel the expiry', async () => {
       await store.set(key, 1, { ttl: 60 });
       assert.ok(await store.replace(key, 2, await version(), { ttl: 120 }));
       clock.advance(90);
@@ -232,36 +232,36 @@ export function conformance(backend: Backend): void {
       assert.equal((await store.get(key))?.value, 3);
     });
 
-    it('never comes for a durable record', async () => {
+    it('A durable record never expires', async () => {
       await store.set(key, 1);
       clock.advance(10 * 365 * 86_400);
       assert.equal((await store.get(key))?.value, 1);
     });
   });
 
-  describe('an index', () => {
+  describe('Indexes', () => {
     const add = (id: string, ttl?: number) =>
       store.set(recordKey(`${count}-${id}`), id, { indexes: [index], ...(ttl !== undefined && { ttl }) });
     const ids = (keys: string[]) => keys.map((each) => each.replace(`record:${count}-`, ''));
 
-    it('is empty until something is in it', async () => {
+    it('An index without members is empty', async () => {
       assert.deepEqual(await store.members(index), { keys: [] });
     });
 
-    it('orders by expiry, durable last, ties by key, on pages of any size', async () => {
+    it('The index orders members by expiry and then by key, with durable ones last, for every page size', async () => {
       for (const [id, ttl] of [['z'], ['y'], ['b', 60], ['a', 60], ['c', 30], ['aa', 60]] as const) await add(id, ttl);
       for (const limit of [1, 2, 3, 5, 6, 100]) {
         assert.deepEqual(ids(await walk(limit)), ['c', 'a', 'aa', 'b', 'y', 'z'], `pages of ${limit}`);
       }
     });
 
-    it('has a hundred on a page unless told', async () => {
+    it('A page of an index has 100 members by default', async () => {
       await Promise.all(Array.from({ length: 101 }, (_, at) => add(String(at))));
       assert.equal((await store.members(index)).keys.length, 100);
       assert.equal(new Set(await walk(40)).size, 101);
     });
 
-    it('goes on from where a page ended when that member is gone and others came', async () => {
+    it('The next page continues at the right place if its cursor’s member was deleted and others were added', async () => {
       for (const id of ['a', 'b', 'c', 'd']) await add(id);
       const page = await store.members(index, { limit: 2 });
       await store.delete(recordKey(`${count}-b`));
@@ -271,7 +271,7 @@ export function conformance(backend: Backend): void {
       assert.deepEqual(ids(rest.keys), ['bb', 'c', 'd']);
     });
 
-    it('starts at the soonest when the page ended in members that have expired', async () => {
+    it('The next page starts at the soonest expiry if the cursor’s member has expired', async () => {
       await add('a', 10);
       await add('b', 20);
       await add('c', 30);
@@ -280,7 +280,7 @@ export function conformance(backend: Backend): void {
       assert.deepEqual(ids((await store.members(index, { after: page.next ?? assert.fail() })).keys), ['b', 'c']);
     });
 
-    it('loses its members as they expire', async () => {
+    it('An index loses its members as they expire', async () => {
       await add('a', 10);
       await add('b', 20);
       await add('c');
@@ -290,14 +290,14 @@ export function conformance(backend: Backend): void {
       assert.deepEqual(ids(await walk(10)), ['c']);
     });
 
-    it('keeps members with a later expiry when one that ends sooner is added', async () => {
+    it('A new member that expires sooner does not shorten the life of the other members', async () => {
       await add('long', 1000);
       await add('short', 1);
       clock.advance(10);
       assert.deepEqual(ids(await walk(10)), ['long']);
     });
 
-    it('follows a record to another expiry', async () => {
+    it('An index follows a record to its new expiry', async () => {
       await add('a', 10);
       await add('b', 20);
       await add('a', 30);
@@ -308,7 +308,7 @@ export function conformance(backend: Backend): void {
       assert.deepEqual(ids(await walk(10)), ['b', 'a']);
     });
 
-    it('holds exactly the records whose last write named it', async () => {
+    it('An index contains exactly the records whose last write named it', async () => {
       const other: Index<unknown> = `other-${count}`;
       await store.set(key, 1, { indexes: [index, other, index] });
       assert.deepEqual((await store.members(index)).keys, [key]);
@@ -322,7 +322,7 @@ export function conformance(backend: Backend): void {
       assert.deepEqual((await store.members(index)).keys, []);
     });
 
-    it('is left alone by a write that lost', async () => {
+    it('A write that fails leaves the indexes unchanged', async () => {
       const other: Index<unknown> = `other-${count}`;
       await store.set(key, 1, { ttl: 60, indexes: [index] });
       assert.equal(await store.create(key, 2, { ttl: 600, indexes: [index, other] }), false);
@@ -333,7 +333,7 @@ export function conformance(backend: Backend): void {
       assert.deepEqual((await store.members(index)).keys, []);
     });
 
-    it('lets go of a record that is taken or deleted', async () => {
+    it('A record that is taken or deleted leaves its index', async () => {
       await store.create(key, 1, { indexes: [index] });
       await store.take(key);
       assert.deepEqual((await store.members(index)).keys, []);
@@ -342,7 +342,7 @@ export function conformance(backend: Backend): void {
       assert.deepEqual((await store.members(index)).keys, []);
     });
 
-    it('takes members that have no record, among those that have', async () => {
+    it('An index can contain members without records beside those with records', async () => {
       const [early, late] = [recordKey(`${count}-early`), recordKey(`${count}-late`)];
       await store.enlist(index, late, 300);
       await store.set(key, 1, { ttl: 200, indexes: [index] });
@@ -356,7 +356,7 @@ export function conformance(backend: Backend): void {
       assert.deepEqual(await walk(100), []);
     });
 
-    it('keeps a member that is entered again until the later end', async () => {
+    it('A member that is added again stays until the later expiry', async () => {
       await store.enlist(index, key, 300);
       await store.enlist(index, key, 100);
       clock.advance(200);
@@ -366,7 +366,7 @@ export function conformance(backend: Backend): void {
       assert.deepEqual(await walk(100), [key]);
     });
 
-    it('shares no name with a record, a counter or a bitmap', async () => {
+    it('An index, a record, a counter and a bitmap can have the same name', async () => {
       const name = `same-${count}`;
       const record: Key<unknown> = name;
       await store.set(record, 1, { indexes: [name] });
@@ -378,7 +378,7 @@ export function conformance(backend: Backend): void {
       assert.deepEqual(await store.readBits(name), Buffer.from([1]));
     });
 
-    it('answers a cursor that a stranger made up with an empty page or a part of the index', async () => {
+    it('An invented cursor gets an empty page or a part of the index', async () => {
       await add('a', 60);
       await add('b');
       for (const after of [
@@ -400,8 +400,8 @@ export function conformance(backend: Backend): void {
     });
   });
 
-  describe('a counter', () => {
-    it('adds up from its first addition until its life is over', async () => {
+  describe('Counters', () => {
+    it('A counter adds up from its first addition until it expires', async () => {
       const counter: Counter = `counter-${count}`;
       assert.equal(await store.increment(counter, 2, 60), 2);
       clock.advance(30);
@@ -412,12 +412,12 @@ export function conformance(backend: Backend): void {
     });
   });
 
-  describe('a bitmap', () => {
-    it('is empty at first', async () => {
+  describe('Bitmaps', () => {
+    it('A bitmap is empty at first', async () => {
       assert.deepEqual(await store.readBits(`bitmap-${count}`), Buffer.alloc(0));
     });
 
-    it('grows with the bits that are set, bit 0 the highest of byte 0', async () => {
+    it('A bitmap grows with the bits that are set, and bit 0 is the highest of byte 0', async () => {
       await store.setBits(`bitmap-${count}`, [0], 60);
       assert.deepEqual(await store.readBits(`bitmap-${count}`), Buffer.from([0x80]));
       await store.setBits(`bitmap-${count}`, [7, 9, 23], 60);
@@ -426,7 +426,7 @@ export function conformance(backend: Backend): void {
       assert.deepEqual(await store.readBits(`bitmap-${count}`), Buffer.from([0x81, 0x40, 0x01]));
     });
 
-    it('holds a million bits', async () => {
+    it('A bitmap can contain a million bits', async () => {
       await store.setBits(`bitmap-${count}`, [999_999, 3], 60);
       const bits = await store.readBits(`bitmap-${count}`);
       assert.equal(bits.length, 125_000);
@@ -434,7 +434,7 @@ export function conformance(backend: Backend): void {
       assert.equal(bits[124_999], 0x01);
     });
 
-    it('starts its life anew with each write, and is gone after it', async () => {
+    it('Each write of a bitmap postpones its expiry', async () => {
       await store.setBits(`bitmap-${count}`, [1], 60);
       clock.advance(59);
       await store.setBits(`bitmap-${count}`, [2], 60);
@@ -447,16 +447,16 @@ export function conformance(backend: Backend): void {
     });
   });
 
-  describe('odd input', () => {
+  describe('Unusual values and names', () => {
     for (const [title, value] of ODD_VALUES) {
-      it(`keeps ${title} as it is`, async () => {
+      it(`The store returns ${title} unchanged`, async () => {
         await store.set(key, value);
         assert.deepEqual((await store.get(key))?.value, value);
       });
     }
 
     for (const name of ODD_NAMES) {
-      it(`takes ${JSON.stringify(name.slice(0, 30))} as a name like any other`, async () => {
+      it(`The store accepts ${JSON.stringify(name.slice(0, 30))} as a name`, async () => {
         const odd = recordKey(`${count}-${name}`);
         const oddIndex: Index<unknown> = `${count}-${name}`;
         await store.set(odd, 1, { indexes: [oddIndex] });
@@ -472,8 +472,8 @@ export function conformance(backend: Backend): void {
     }
   });
 
-  describe('hints', () => {
-    it('reach every listener of the channel, in this node and in another', async () => {
+  describe('Notices', () => {
+    it('A notice reaches every listener of its channel, on this node and on another', async () => {
       const other = await openStore(running.url, clock);
       const heard = new EventTarget();
       const wait = (who: string) => once(heard, who);
@@ -488,7 +488,7 @@ export function conformance(backend: Backend): void {
       await other.close();
     });
 
-    it('of another channel, and those after the end of a subscription, are not heard', async () => {
+    it('A listener hears no notice of another channel, and none after its subscription has ended', async () => {
       const heard: string[] = [];
       const marker = new EventTarget();
       const stop = await store.subscribe('one', (message) => heard.push(message));
@@ -502,8 +502,8 @@ export function conformance(backend: Backend): void {
     });
   });
 
-  describe('health', () => {
-    it('is given while the backend answers, and no longer once the store is closed', async () => {
+  describe('The health of the store', () => {
+    it('The store is healthy while the backend answers, and fails after it is closed', async () => {
       const other = await openStore(running.url, clock);
       await other.health();
       await other.close();
@@ -512,7 +512,7 @@ export function conformance(backend: Backend): void {
       await store.health();
     });
 
-    it('lets a store be closed twice', async () => {
+    it('A store can be closed twice', async () => {
       const other = await openStore(running.url, clock);
       await other.close();
       await other.close();

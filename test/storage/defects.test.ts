@@ -70,7 +70,7 @@ for (const backend of backends) {
       return all.sort((a, b) => (`${a.key} ${a.name.length}` < `${b.key} ${b.name.length}` ? -1 : 1));
     }
 
-    it('are found, repaired on demand without touching what is in order, and then gone', async () => {
+    it('The store check finds defects, and a repair removes them without a change to other data', async () => {
       await store.set('kind:kept', 1, { indexes: [index], terms: [term] });
       await store.set('kind:short', 1, { ttl: 600, indexes: [index] });
       await store.enlist(index, 'without:record', 600);
@@ -99,7 +99,7 @@ for (const backend of backends) {
       await store.delete('kind:lost');
     });
 
-    it('are not what other nodes write while the repair runs', async () => {
+    it('A store repair changes nothing that other nodes write while it runs', async () => {
       const other = await openStore(running.url, systemClock);
       let isOver = false;
       const written = new Set<string>();
@@ -140,8 +140,8 @@ for (const backend of backends) {
   });
 }
 
-describe('An item that Redis would never drop', () => {
-  it('is given the expiry that it states, and a durable one stays', async () => {
+describe('Redis keys without an expiry', () => {
+  it('The store repair sets the expiry that the Redis item states, and leaves durable records alone', async () => {
     const redis = backends.find(({ name }) => name === 'Redis') ?? assert.fail();
     const running = await redis.start();
     const store = await openStore(running.url, systemClock);

@@ -40,7 +40,7 @@ export function dumpConformance(backend: Backend): void {
     order = `order-${count}`;
   });
 
-  describe('a range of terms', () => {
+  describe('Ranges of terms', () => {
     const add = (id: string, terms: string[], ttl?: number) =>
       store.set(recordKey(`${mark}${id}`), id, {
         terms: terms.map((term) => `${order}:${term}`),
@@ -61,7 +61,7 @@ export function dumpConformance(backend: Backend): void {
       return assert.fail('the pages do not end');
     }
 
-    it('has the terms under a prefix by their bytes, then the soonest to expire, then by key', async () => {
+    it('A range contains the terms with a prefix in byte order, and sorts each term’s records by expiry and key', async () => {
       await add('1', ['alice', 'smith']);
       await add('2', ['alina', 'alice']);
       await add('3', ['alice'], 60);
@@ -73,7 +73,7 @@ export function dumpConformance(backend: Backend): void {
       assert.deepEqual(await found('x', 3), []);
     });
 
-    it('follows each write of its record, and ends with it', async () => {
+    it('The terms of a record change with each write, and disappear with the record', async () => {
       await add('1', ['old', 'both']);
       await add('1', ['new', 'both']);
       assert.deepEqual(await found('', 10), ['both=1', 'new=1']);
@@ -84,14 +84,14 @@ export function dumpConformance(backend: Backend): void {
       assert.deepEqual(await found('', 10), []);
     });
 
-    it('is left alone by a write that lost', async () => {
+    it('A write that fails leaves the terms unchanged', async () => {
       await add('1', ['kept']);
       assert.equal(await store.create(recordKey(`${mark}1`), 2, { terms: [`${order}:lost`] }), false);
       assert.equal(await store.replace(recordKey(`${mark}1`), 2, 1, { terms: [`${order}:lost`] }), false);
       assert.deepEqual(await found('', 10), ['kept=1']);
     });
 
-    it('loses terms as their records expire, however many expire at once', async () => {
+    it('A range loses the terms of expired records, however many expire at once', async () => {
       await Promise.all(Array.from({ length: 60 }, (_, at) => add(`${at}`, ['term'], 10)));
       await add('durable', ['term']);
       assert.equal((await found('', 7)).length, 61);
@@ -99,7 +99,7 @@ export function dumpConformance(backend: Backend): void {
       assert.deepEqual(await found('', 2), ['term=durable']);
     });
 
-    it('goes on after a record that is gone, and before one that came', async () => {
+    it('The next page of a range continues correctly after a deleted record and includes a new one', async () => {
       for (const id of ['a', 'b', 'c', 'd']) await add(id, [id]);
       const page = await store.range(`${order}:`, { limit: 2 });
       await store.delete(recordKey(`${mark}b`));
@@ -111,7 +111,7 @@ export function dumpConformance(backend: Backend): void {
       );
     });
 
-    it('keeps orders, indexes and records of one name apart', async () => {
+    it('An order, an index and a record can have the same name', async () => {
       const index: Index<unknown> = `${order}:same`;
       await store.set(recordKey(`${mark}1`), 1, { indexes: [index], terms: [`${order}:same`] });
       await store.set(recordKey(`${mark}2`), 2, { indexes: [index] });
@@ -120,7 +120,7 @@ export function dumpConformance(backend: Backend): void {
       assert.equal((await store.members(index)).keys.length, 2);
     });
 
-    it('finds terms and keys of any characters, and has a hundred on a page unless told', async () => {
+    it('A range finds terms and keys with any characters, and has 100 on a page by default', async () => {
       const odd = ODD_NAMES.filter((name) => name.length < 1000);
       for (const name of odd) await add(name, [name]);
       const names = odd.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
@@ -133,7 +133,7 @@ export function dumpConformance(backend: Backend): void {
       assert.equal((await store.range(`${order}:many`)).found.length, 100);
     });
 
-    it('answers a cursor that a stranger made up with nothing outside the prefix', async () => {
+    it('An invented cursor finds nothing outside the prefix', async () => {
       await add('a', ['a']);
       await add('b', ['b']);
       const whole = await store.range(`${order}:`, { limit: 1 });
@@ -143,14 +143,14 @@ export function dumpConformance(backend: Backend): void {
       }
     });
 
-    it('refuses a term without the name of its order, or with a NUL', async () => {
+    it('The store refuses a term without the name of its order, and a term with a NUL', async () => {
       await assert.rejects(() => store.range('nothing'), /begins with the name of its order/);
       await assert.rejects(() => store.set(recordKey(mark), 1, { terms: [`${order}:a\0b`] }), /no NUL/);
     });
   });
 
-  describe('a dump', () => {
-    it('has records with all that belongs to them, members without a record, counters and bitmaps', async () => {
+  describe('Dumps', () => {
+    it('A dump contains records with all their data, members without a record, counters and bitmaps', async () => {
       const key = recordKey(mark);
       await store.set(key, { grüße: ['🔑', null] }, { ttl: 60, indexes: ['b', 'a', 'a'], terms: ['o:y', 'o:x'] });
       await store.consume(key);
@@ -178,7 +178,7 @@ export function dumpConformance(backend: Backend): void {
       ]);
     });
 
-    it('leaves out what has expired', async () => {
+    it('A dump omits what has expired', async () => {
       await store.set(recordKey(mark), 1, { ttl: 10 });
       await store.enlist('a', `member${mark}`, 10);
       await store.increment(`counter${mark}`, 7, 10);
@@ -188,14 +188,14 @@ export function dumpConformance(backend: Backend): void {
       assert.deepEqual(await dumped(store, mark), []);
     });
 
-    it('has what was there before it began, each once where nobody writes', async () => {
+    it('A dump contains everything that existed before it began, and each item once if nobody writes', async () => {
       await Promise.all(Array.from({ length: 1200 }, (_, at) => store.set(recordKey(`${mark}${at}`), at)));
       const before = (await dumped(store, mark)).map(({ key }) => key);
       assert.equal(new Set(before).size, 1200);
       assert.equal(before.length, 1200);
     });
 
-    it('has what was there all the while, although others write and delete', async () => {
+    it('A dump contains everything that exists for its whole duration, even if others write and delete', async () => {
       const ids = Array.from({ length: 1500 }, (_, at) => at);
       await Promise.all(ids.map((at) => store.set(recordKey(`${mark}${at}`), at)));
       const seen = new Set<string>();
@@ -215,7 +215,7 @@ export function dumpConformance(backend: Backend): void {
       );
     });
 
-    it('ends early without holding on to the store', async () => {
+    it('A dump that ends early does not block the store', async () => {
       await store.set(recordKey(mark), 1);
       for await (const batch of store.dump()) {
         assert.ok(batch.length > 0);
@@ -226,7 +226,7 @@ export function dumpConformance(backend: Backend): void {
     });
   });
 
-  describe('a load', () => {
+  describe('Loads', () => {
     async function filled(): Promise<Item[]> {
       const options = { ttl: 600, indexes: [`index${mark}`], terms: [`${order}:term`] };
       await store.set(recordKey(mark), { some: 'value' }, options);
@@ -238,7 +238,7 @@ export function dumpConformance(backend: Backend): void {
       return dumped(store, mark);
     }
 
-    it('gives back everything as it was, also where it is repeated', async () => {
+    it('A load restores everything exactly, even if it is repeated', async () => {
       const items = await filled();
       await store.delete(recordKey(mark));
       await store.delete(recordKey(`${mark}durable`));
@@ -255,7 +255,7 @@ export function dumpConformance(backend: Backend): void {
       assert.equal(await store.increment(`counter${mark}`, 1, 60), 8);
     });
 
-    it('leaves out what has expired meanwhile, and ends the rest at its time', async () => {
+    it('A load omits what has expired meanwhile, and the rest expires at its original time', async () => {
       const items = await filled();
       await store.delete(recordKey(mark));
       clock.advance(100);
@@ -267,7 +267,7 @@ export function dumpConformance(backend: Backend): void {
       assert.equal((await store.range(`${order}:`)).found.length, 0);
     });
 
-    it('writes over what is there, with its indexes, terms and mark of use', async () => {
+    it('A load overwrites existing records with their indexes, terms and use', async () => {
       const items = await filled();
       await store.set(recordKey(mark), 'other', { indexes: [`other${mark}`], terms: [`${order}:other`] });
       await store.set(recordKey(`${mark}durable`), 'other', { ttl: 10 });
@@ -281,7 +281,7 @@ export function dumpConformance(backend: Backend): void {
       );
     });
 
-    it('goes on with the versions: what was read before can be replaced after it', async () => {
+    it('A load keeps the versions, so that a version that was read before it can be replaced after it', async () => {
       const items = await filled();
       const read = await store.get(recordKey(mark));
       await store.delete(recordKey(mark));

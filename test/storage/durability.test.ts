@@ -19,8 +19,8 @@ async function writeUntilKilled(url: string, writes: number): Promise<number> {
   return last;
 }
 
-describe('A SQLite store whose process is killed', () => {
-  it('has lost nothing that was acknowledged, and goes on', async () => {
+describe('An SQLite store whose process is killed', () => {
+  it('SQLite loses no acknowledged write after kill -9, and continues', async () => {
     const running = await sqlite.start();
     const last = await writeUntilKilled(running.url, 1500);
     const store = await openStore(running.url, systemClock);

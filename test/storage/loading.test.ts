@@ -33,14 +33,14 @@ describe('A store that is being filled', () => {
   const begin = (source = 'one', by: 'restore' | 'copy' = 'restore') =>
     Load.begin(store, { by, source, place: 'the store' });
 
-  it('is opened by no server until all is there', async () => {
+  it('No server opens a store that is being filled until everything is loaded', async () => {
     const load = await begin();
     await assert.rejects(openStores({ grants: running.url }), /is incomplete: "latchkey store restore" has not/);
     await load.end();
     await (await openStores({ grants: running.url })).close();
   });
 
-  it('is filled by one process at a time, and by the next one once the first is silent', async function () {
+  it('One process at a time fills a store, and another can continue after the first has been silent', async function () {
     this.timeout(30_000);
     const first = await begin();
     await assert.rejects(begin(), /another process is filling the store/);
@@ -52,7 +52,7 @@ describe('A store that is being filled', () => {
     await second.renew();
   });
 
-  it('stays closed when a process ends that was overtaken', async () => {
+  it('A store that is being filled stays closed if a process ends that another has replaced', async () => {
     const first = await begin();
     moved = 30_000;
     await begin();
@@ -60,7 +60,7 @@ describe('A store that is being filled', () => {
     await assert.rejects(openStores({ grants: running.url }), /is incomplete/);
   });
 
-  it('is kept by a process that only reads for a long time', async function () {
+  it('A process that fills a store keeps its claim while it only reads for a long time', async function () {
     this.timeout(30_000);
     const load = await begin();
     await sleep(3100);
@@ -72,12 +72,12 @@ describe('A store that is being filled', () => {
     await assert.rejects(begin(), /another process is filling the store/);
   });
 
-  it('is filled by one of many that begin at the same moment', async () => {
+  it('Only one of many concurrent processes starts to fill a store', async () => {
     const begun = await Promise.allSettled(Array.from({ length: 8 }, (_, at) => begin(`source ${at}`)));
     assert.equal(begun.filter(({ status }) => status === 'fulfilled').length, 1);
   });
 
-  it('is left alone if a server writes between the look at it and the mark', async () => {
+  it('A process does not fill a store if a server writes to it just before the mark', async () => {
     const create = store.create.bind(store);
     store.create = async (key, value, options) => {
       await store.set('store-origin:main', {});
@@ -87,7 +87,7 @@ describe('A store that is being filled', () => {
     assert.equal(await store.get('store-loading:main'), undefined, 'the mark is gone');
   });
 
-  it('is refused by a server that opened it just before the mark was set', async () => {
+  it('A server that opened a store just before its filling began refuses to start', async () => {
     const marking = async (...given: Parameters<typeof openStores>) => {
       const stores = await openStores(...given);
       await begin();
@@ -96,7 +96,7 @@ describe('A store that is being filled', () => {
     await assert.rejects(startTestServer({ store: running.url, openStores: marking }), /is incomplete/);
   });
 
-  it('is continued from the same source only', async () => {
+  it('Only the same source can continue to fill a store', async () => {
     await begin();
     moved = 30_000;
     await assert.rejects(begin('another'), /holds a part of another restore/);
@@ -104,7 +104,7 @@ describe('A store that is being filled', () => {
     await begin();
   });
 
-  it('has to be empty', async () => {
+  it('A store must be empty before it is filled', async () => {
     await store.set('account:1', {});
     await assert.rejects(begin(), /the store is not empty \(account\): nothing was changed/);
     await store.delete('account:1');
@@ -114,7 +114,7 @@ describe('A store that is being filled', () => {
     await begin();
   });
 
-  it('refuses assertions that were issued before the end of a restore, and takes later ones once', async () => {
+  it('After a restore, the store refuses assertions from before its end, and accepts later ones once', async () => {
     const { claimOnce, isFree } = usedAssertions(store);
     await writeNotBefore(store, 'assertions', 5000, 60);
     assert.equal(await isFree('issuer', 'early', 60, 4999), false);

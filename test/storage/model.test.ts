@@ -72,7 +72,7 @@ function ones(bits: Buffer): number[] {
 }
 
 for (const backend of [sqlite, redis, redisCluster, postgres]) {
-  describe(`Any sequence of verbs on ${backend.name}`, () => {
+  describe(`Random sequences of store operations on ${backend.name}`, () => {
     const clock = new MovedClock();
     let running: RunningBackend;
     let store: Store;
@@ -88,7 +88,7 @@ for (const backend of [sqlite, redis, redisCluster, postgres]) {
       await running.stop();
     });
 
-    it('is answered as the model answers it', async () => {
+    it('The store answers every sequence as the model does', async () => {
       const property = fc.asyncProperty(steps, async (sequence) => {
         run += 1;
         const model = new Model(clock.now());

@@ -87,8 +87,8 @@ for (const [name, start] of [
   ['Redis', faultyRedis],
   ['PostgreSQL', faultyPostgres],
 ] as const) {
-  describe(`A ${name} that goes away`, () => {
-    it('is told as unavailable when it was killed, and found again by itself when it is back', async () => {
+  describe(`An outage of ${name}`, () => {
+    it('The store is unavailable after its backend was killed, and reconnects after a restart', async () => {
       await using open = await opened(start());
       const { server: first, store } = open;
       await store.create('record:1', 'before');
@@ -107,7 +107,7 @@ for (const [name, start] of [
       await second.stop();
     });
 
-    it('is told as unavailable when it hangs, also to those who wait behind others', async () => {
+    it('The store is unavailable while its backend hangs, even for requests that wait behind others', async () => {
       await using open = await opened(start());
       const { server, store } = open;
       await store.set('record:2', 'kept');
@@ -121,7 +121,7 @@ for (const [name, start] of [
       assert.equal(await store.create('record:3', 1), true);
     });
 
-    it('is never sent a command a second time, since the first may have been done', async () => {
+    it('The store never repeats a command, because the first one may have succeeded', async () => {
       await using open = await opened(start());
       const { server, store } = open;
       server.pause();
@@ -133,8 +133,8 @@ for (const [name, start] of [
   });
 }
 
-describe('A Redis in trouble', () => {
-  it('is told as unavailable when its memory is full, and still read', async () => {
+describe('Redis with faults', () => {
+  it('Redis with full memory refuses writes and still answers reads', async () => {
     await using open = await opened(startRedis({ extra: ['--maxmemory', '3mb'] }));
     const { store } = open;
     await store.set('record:1', 'kept');
@@ -146,7 +146,7 @@ describe('A Redis in trouble', () => {
     assert.equal((await store.get('record:1'))?.value, 'kept');
   });
 
-  it('does its work after its scripts were flushed', async () => {
+  it('The store still works after Redis has lost its scripts', async () => {
     await using open = await opened(startRedis());
     const { server: redis, store } = open;
     await store.set('record:1', 'before');
@@ -160,7 +160,7 @@ describe('A Redis in trouble', () => {
     assert.equal((await store.get('record:1'))?.value, 'after');
   });
 
-  it('refuses to open, naming the place and not the password', async () => {
+  it('The store’s error names the Redis host and port, but not the password', async () => {
     const redis = await startRedis({ password: 'right' });
     const { host } = new URL(redis.url);
     await assert.rejects(openStore(`redis://:wrong@${host}`, systemClock), (error: Error) => {
@@ -178,7 +178,7 @@ describe('A Redis in trouble', () => {
 });
 
 describe('A Redis Cluster that loses a master', () => {
-  it('is told as unavailable, and its keys answer or fail as such', async () => {
+  it('A Redis Cluster that lost a master is unavailable, and each key either works or fails as unavailable', async () => {
     await using open = await opened(startRedisCluster());
     const { server: cluster, store } = open;
     const keys = Array.from({ length: 30 }, (_, at) => `record:${at}`);
@@ -194,8 +194,8 @@ describe('A Redis Cluster that loses a master', () => {
   }).timeout(60_000);
 });
 
-describe('A Redis behind Sentinel', () => {
-  it('refuses to open under a name that the Sentinel does not know', async () => {
+describe('Redis behind Sentinel', () => {
+  it('The store refuses to open with a primary’s name that the Sentinel does not know', async () => {
     const sentinel = await startSentinel();
     await assert.rejects(openStore(`${sentinel.url}-other`, systemClock), StoreUnavailable);
     await sentinel.stop();

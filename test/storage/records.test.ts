@@ -40,21 +40,21 @@ function namesIn(text: string, pattern: RegExp): string[] {
 
 describe('records.md', () => {
   for (const [heading, pattern] of Object.entries(TABLES)) {
-    it(`lists the ${heading.toLowerCase()} that the sources have, each once, and no other`, () => {
+    it(`records.md lists the ${heading.toLowerCase()} that the sources contain, each once, and no others`, () => {
       const used = new Set(sources.flatMap(({ text }) => namesIn(text, pattern)));
       const listed = rowsOf(heading).map(([name = '']) => name.replaceAll('`', ''));
       assert.deepEqual(listed.toSorted(), [...used].toSorted());
     });
   }
 
-  it('finds the names in the sources at all', () => {
+  it('The search for record names finds some in the sources', () => {
     assert.ok(sources.some(({ text }) => namesIn(text, TABLES.Records).length > 0));
     assert.ok(sources.some(({ text }) => namesIn(text, TABLES.Indexes).length > 0));
     assert.ok(sources.some(({ text }) => namesIn(text, TABLES.Counters).length > 0));
   });
 
   for (const [heading, use] of Object.entries(USES)) {
-    it(`can see every name: who writes ${heading.toLowerCase()} names them with their type`, () => {
+    it(`Every source that writes ${heading.toLowerCase()} names them with their type`, () => {
       const pattern = TABLES[heading as keyof typeof USES];
       const unnamed = sources.filter(({ text }) => use.test(text) && namesIn(text, pattern).length === 0);
       assert.deepEqual(
@@ -64,7 +64,7 @@ describe('records.md', () => {
     });
   }
 
-  it('says of each its key, role, content, TTL and size', () => {
+  it('Each row of records.md has a key, role, content, TTL and size', () => {
     for (const row of Object.keys(TABLES).flatMap(rowsOf)) {
       assert.equal(row.length, 6, row.join(' | '));
       assert.ok(!row.includes(''), row.join(' | '));
@@ -72,7 +72,7 @@ describe('records.md', () => {
     }
   });
 
-  it('agrees with the kinds that a restore and a check know', () => {
+  it('records.md agrees with the kinds that a restore and a check know', () => {
     const rows = rowsOf('Records').map(([name = '', , role, , ttl = '']) => ({
       name: name.replaceAll('`', ''),
       role,
@@ -88,7 +88,7 @@ describe('records.md', () => {
     assert.deepEqual(members, [], 'a member without a record is in the grants store');
   });
 
-  it('has an end for everything in grants', () => {
+  it('Everything in the grants store has an expiry', () => {
     for (const [name, , role, , ttl] of Object.keys(TABLES).flatMap(rowsOf)) {
       assert.ok(role !== 'grants' || ttl !== 'durable', name);
     }

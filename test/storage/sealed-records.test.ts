@@ -15,14 +15,14 @@ interface Cookie {
 const SECRET = 'the secret of a browser';
 const cookieKey = sealedKeyspace<Sealed<Cookie> & { seen?: number }>('cookie');
 
-describe('A sealed record', () => {
-  it('has the name and the form that earlier versions wrote', () => {
+describe('Sealed records', () => {
+  it('A sealed record has the same key and form as in earlier versions', () => {
     assert.equal(cookieKey(SECRET), 'cookie:SzE6_8RzJmojoDdultMV_7iD_pxtBEZBrvXEjoSrXYk');
     const sealed = 'VuNhrnYKKYSLZzM-I6pKJxps7aQEsVP26eycISFkoY1YT1bLaOoF6PLH0Epm8r7Zl0Z9Benqgpn2mXA';
     assert.deepEqual(openRecord<Cookie>(SECRET, { sealed }), { uid: 'abc', account: 'acc_1' });
   });
 
-  it('is opened by its secret alone, and a copy of the store shows only the readable members', async () => {
+  it('Only its secret opens a sealed record, and the store shows only the readable members', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'latchkey-sealed-'));
     try {
       const store = await openStore(`sqlite:${join(folder, 'store.db')}`, systemClock);

@@ -18,7 +18,7 @@ for (const backend of [sqlite, postgres]) {
       await running.stop();
     });
 
-    it('is of one moment, whatever others write, use or delete while it is read', async () => {
+    it('A dump shows the store at one instant, even if others write or delete while it is read', async () => {
       const ids = Array.from({ length: 2000 }, (_, at) => `kind:${String(at).padStart(4, '0')}`);
       await Promise.all(ids.map((id) => store.set(id, 'before', { indexes: ['all'] })));
       await store.increment('counter', 1, 600);

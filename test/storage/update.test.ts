@@ -13,7 +13,7 @@ const countKey = keyspace<Count>('count');
 const more = ({ of }: Count): Count => ({ of: of + 1 });
 const AT_ONCE = 40;
 
-describe('A change of a record', () => {
+describe('Updates of a record', () => {
   let backend: RunningBackend;
   let store: Store;
   let key: ReturnType<typeof countKey>;
@@ -32,7 +32,7 @@ describe('A change of a record', () => {
   const read = () => store.get(key);
   const value = async () => (await read())?.value.of;
 
-  it('is made once for each of many callers that read the same version', async () => {
+  it('A record update succeeds once for each of many callers that read the same version', async () => {
     await store.set(key, { of: 0 });
     const stored = await read();
     const callers = Array.from({ length: AT_ONCE }, () => update(store, key, stored, async (now) => more(now)));
@@ -44,14 +44,14 @@ describe('A change of a record', () => {
     assert.equal(await value(), AT_ONCE);
   });
 
-  it('leaves a record as others made it where it has nothing to change', async () => {
+  it('A record update that has nothing to change leaves the record as others wrote it', async () => {
     await store.set(key, { of: 5 });
     const before = await read();
     assert.deepEqual(await update(store, key, before, () => undefined), { of: 5 });
     assert.deepEqual(await read(), before);
   });
 
-  it('does not bring back a record that was deleted meanwhile', async () => {
+  it('A record update does not restore a record that was deleted meanwhile', async () => {
     await store.set(key, { of: 5 });
     const change = async (now: Count): Promise<Count> => {
       await store.delete(key);
@@ -61,14 +61,14 @@ describe('A change of a record', () => {
     assert.equal(await value(), undefined);
   });
 
-  it('may say by its outcome how long the record lives', async () => {
+  it('The result of a record update can set the record’s lifetime', async () => {
     await store.set(key, { of: 1 }, { ttl: 60 });
     const less = ({ of }: Count): Count => ({ of: of - 1 });
     assert.deepEqual(await update(store, key, await read(), less, ({ of }) => ({ ttl: of > 0 ? 60 : 0 })), { of: 0 });
     assert.equal(await read(), undefined);
   });
 
-  it('creates the record for one of many callers, and counts the others', async () => {
+  it('An upsert creates the record for one of many callers, and updates it for the others', async () => {
     const callers = Array.from({ length: AT_ONCE }, () =>
       upsert(store, key, undefined, { first: { of: 1 }, change: more }),
     );
@@ -76,7 +76,7 @@ describe('A change of a record', () => {
     assert.equal(await value(), AT_ONCE);
   });
 
-  it('creates the record where it was deleted between two looks', async () => {
+  it('An upsert creates the record again if it was deleted between two reads', async () => {
     await store.set(key, { of: 5 });
     let looks = 0;
     const change = async (now: Count): Promise<Count> => {

@@ -51,8 +51,8 @@ async function texts(store: Store): Promise<string[]> {
 
 const LOUD = Array.from({ length: NOTES }, (_, at) => `NOTE ${String(at).padStart(2, '0')}`);
 
-describe('The steps of the product', () => {
-  it('lead from format 1 to the newest format, one by one', () => {
+describe('The upgrade steps of Latchkey', () => {
+  it('The upgrade steps lead from format 1 to the newest format one by one', () => {
     const formats = Array.from({ length: NEWEST_FORMAT - 1 }, (_, at) => at + 2);
     assert.deepEqual(
       UPGRADES.map(({ to }) => to),
@@ -94,7 +94,7 @@ for (const backend of [sqlite, redis, postgres]) {
       upgradeStore({ records: store, context: store, steps: [loudStep()], pause, told: () => undefined, ...given });
     const node = (newest: number) => StoreFormat.open(store, { place: 'the place', clock, newest });
 
-    it('is 1 without a mark, and the newest in a new store', async () => {
+    it('A store without a mark has format 1, and a new store has the newest format', async () => {
       assert.deepEqual(await (await node(3)).current(), { oldest: 1, writes: 1, reads: 1 });
       const first = await node(3);
       await first.markNewStore();
@@ -105,7 +105,7 @@ for (const backend of [sqlite, redis, postgres]) {
       );
     });
 
-    it('is raised so that every node reads the new one before the first node writes it', async () => {
+    it('A store upgrade makes every node read the new format before the first node writes it', async () => {
       const other = await node(2);
       const seen: string[] = [];
       const told = (doing: string): void => {
@@ -137,7 +137,7 @@ for (const backend of [sqlite, redis, postgres]) {
       assert.deepEqual(await texts(store), LOUD);
     });
 
-    it('is followed by a node within seconds, and read from the store only then', async () => {
+    it('A node follows a new store format within seconds, and reads it from the store only then', async () => {
       const follower = await node(2);
       await raiseFormat(store, 'reads', 2);
       assert.equal((await follower.current()).reads, 1);
@@ -145,7 +145,7 @@ for (const backend of [sqlite, redis, postgres]) {
       assert.equal((await follower.current()).reads, 2);
     });
 
-    it('goes on where an interrupted upgrade was', async () => {
+    it('A store upgrade continues where an interrupted one stopped', async () => {
       const converted: string[] = [];
       let isCut = true;
       const told = (doing: string, records: number) => {
@@ -169,7 +169,7 @@ for (const backend of [sqlite, redis, postgres]) {
       assert.deepEqual(await formatsOf(store), { oldest: 2, writes: 2, reads: 2 });
     });
 
-    it('is raised by one process at a time, and by the next one once the first is silent', async () => {
+    it('One process at a time upgrades a store, and another can continue after the first has been silent', async () => {
       const { promise: held, resolve: release } = Promise.withResolvers<undefined>();
       const { promise: begun, resolve: begin } = Promise.withResolvers<undefined>();
       const first = upgrade({
@@ -190,8 +190,8 @@ for (const backend of [sqlite, redis, postgres]) {
   });
 }
 
-describe('A server on a store that a newer version has upgraded', () => {
-  it('does not start, and answers 503 if it runs already', async () => {
+describe('A server whose store a newer version has upgraded', () => {
+  it('A server does not start on a store with a newer format, and answers 503 if it is already running', async () => {
     await using server = await startTestServer();
     const stores = await openStores(server.config.stores, systemClock);
     const ready = async (): Promise<number> => (await fetch(`${server.issuer}/readyz`)).status;

@@ -90,7 +90,7 @@ for (const backend of [sqlite, redis, postgres]) {
       }
     }
 
-    it('does every record once, though both nodes claim at the same moment and the work outlasts many leases', async () => {
+    it('Two nodes process every queued record once, even if they claim together and the work outlasts leases', async () => {
       const [one, other] = await Promise.all([open('one'), open('other')]);
       const held = await addJobs(40);
       for (const node of [one, other]) void node.worker.now(held);
@@ -112,7 +112,7 @@ for (const backend of [sqlite, redis, postgres]) {
       assert.deepEqual([one.failures, other.failures], [[], []]);
     });
 
-    it('loses nothing of a node that is killed in the middle: the other does it, once the lease has ended', async () => {
+    it('The other node does a killed node’s work after its lease has ended, and nothing is lost', async () => {
       const [dying, other] = await Promise.all([open('dying'), open('other')]);
       const keys = await addJobs(60);
       void dying.worker.now(keys);
@@ -130,7 +130,7 @@ for (const backend of [sqlite, redis, postgres]) {
       for (const key of keys) assert.deepEqual(begun.get(key), left.includes(key) ? ['dying', 'other'] : ['other']);
     });
 
-    it('lets a node that was stopped beyond its lease write nothing over the claim of another', async () => {
+    it('A node that was suspended beyond its queue lease cannot overwrite the claim of another', async () => {
       const settled: boolean[] = [];
       const stopped = await open('stopped', async (lease) => {
         const change = (now: Job): Job => ({ ...now, dueAt: clock.now(), attempts: 99 });
@@ -161,7 +161,7 @@ for (const backend of [sqlite, redis, postgres]) {
       assert.deepEqual(other.failures, []);
     });
 
-    it('does work that failed again after each pause, and gives it up after the last', async () => {
+    it('The work queue repeats failed work after each pause, and drops it after the last', async () => {
       const pauses = [1, 4];
       const attempts: number[] = [];
       const node = await open('node', async (lease) => {
@@ -187,7 +187,7 @@ for (const backend of [sqlite, redis, postgres]) {
       assert.deepEqual(node.failures, []);
     });
 
-    it('does again, after the lease, what was left by an error', async () => {
+    it('The work queue repeats work that ended with an error after its lease', async () => {
       const node = await open('node', (lease) =>
         lease.value.attempts === 1 ? Promise.reject(new Error('away')) : lease.done(),
       );
@@ -202,7 +202,7 @@ for (const backend of [sqlite, redis, postgres]) {
       assert.deepEqual(begun.get(key), ['node', 'node']);
     });
 
-    it('waits for its work when it is closed, and begins no more', async () => {
+    it('A queue worker that closes waits for its running work, and starts no more', async () => {
       const node = await open('node');
       await addJobs(AT_ONCE - 5);
       node.worker.start();
@@ -235,7 +235,7 @@ for (const backend of [sqlite, redis, postgres]) {
       return { queue, untilAsked: () => until(() => isAsked), answer: answer.resolve };
     }
 
-    it('is closed only once its look at the store is over', async () => {
+    it('A queue worker that closes waits for its running query of the store', async () => {
       const { queue, untilAsked, answer } = held('members');
       const reportFailure = (error: unknown): never => assert.fail(String(error));
       const worker = new QueueWorker(queue, { work: () => assert.fail(), pollInterval: 10, atOnce: 1, reportFailure });
@@ -249,7 +249,7 @@ for (const backend of [sqlite, redis, postgres]) {
       await closed;
     });
 
-    it('gives no lease on new work to a node that was slower to read it than another to claim it', async () => {
+    it('A node gets no lease on queued work if another claims the work before the node has read it', async () => {
       const { queue, untilAsked, answer } = held('get');
       const key = jobKey('slow');
       const lease = await queue.begin(key, { dueAt: 0, attempts: 0 });
@@ -262,7 +262,7 @@ for (const backend of [sqlite, redis, postgres]) {
       assert.equal(await claimed?.done(), true);
     });
 
-    it('keeps the lease on a record that others change meanwhile, and does not take it for empty', async () => {
+    it('A node keeps its queue lease on a record that others change meanwhile, and does not consider it idle', async () => {
       const key = jobKey('shared');
       const shared = (owner: number) =>
         new WorkQueue<Job>({

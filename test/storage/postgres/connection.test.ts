@@ -13,12 +13,12 @@ describe('A connection to PostgreSQL', () => {
     });
   };
 
-  it('is unencrypted only where the server is on this machine, also one for notices beside a pooler', () => {
+  it('A PostgreSQL connection is unencrypted only to this machine, also for notices beside a pooler', () => {
     assert.deepEqual(verifying('postgres://me:p@localhost:6432/db?direct=pg1,127.0.0.1'), [undefined, true, undefined]);
     assert.deepEqual(verifying('postgres://me:p@pg1,[::1]/db'), [true, undefined]);
   });
 
-  it('is as `sslmode` says, wherever the server is', () => {
+  it('The setting sslmode applies wherever the PostgreSQL server is', () => {
     assert.deepEqual(verifying('postgres://me:p@localhost/db?direct=pg1&sslmode=verify-full'), [true, true]);
     assert.deepEqual(verifying('postgres://me:p@localhost/db?direct=pg1&sslmode=require'), [false, false]);
     assert.deepEqual(verifying('postgres://me:p@pg1/db?sslmode=disable'), [undefined]);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { rowNames, storedName } from '../../../src/storage/postgres/names.ts';
 
-describe('A name that PostgreSQL stores abbreviated', () => {
-  it('is no other name in full, not even where the abbreviation cuts an escaped character', () => {
+describe('Abbreviated names in PostgreSQL', () => {
+  it('An abbreviated name in PostgreSQL never equals another full name, even if the cut is within an escaped character', () => {
     for (const cut of ['\0', '\u0001']) {
       const beginning = `account:${'a'.repeat(791)}`;
       const long = `${beginning}${cut}${'b'.repeat(500)}`;

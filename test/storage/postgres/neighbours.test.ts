@@ -7,7 +7,7 @@ import { startPgBouncer } from '../../support/pgbouncer.ts';
 import { until } from '../../support/until.ts';
 
 /** Every role of a server may connect to a database by default, and could create in `public` up to PostgreSQL 14. */
-describe('Another role in the database of a PostgreSQL store', () => {
+describe('Other roles in the database of a PostgreSQL store', () => {
   let server: PostgresOfTests;
 
   before(async () => {
@@ -32,7 +32,7 @@ describe('Another role in the database of a PostgreSQL store', () => {
     return async () => (await server.sql('SELECT is_called FROM public.sprung', database))[0]?.['is_called'];
   }
 
-  it('does not end the nodes by a notice that none of them sent', async () => {
+  it('A malformed notice from another database role does not stop the nodes', async () => {
     const url = await server.newDatabase();
     const store = await openStore(url, systemClock);
     const errors: unknown[] = [];
@@ -62,7 +62,7 @@ describe('Another role in the database of a PostgreSQL store', () => {
     }
   });
 
-  it('does not make the store run a function by a name that the store uses', async () => {
+  it('Another database role cannot make the store call its function by a name that the store uses', async () => {
     const url = await server.newDatabase();
     const sprung = await trapIn(databaseOf(url));
     const store = await openStore(url, systemClock);
@@ -76,7 +76,7 @@ describe('Another role in the database of a PostgreSQL store', () => {
     }
   });
 
-  it('cannot do that behind a pooler either, once the operator has followed the warning', async () => {
+  it('Another database role cannot trap a store behind a pooler after the operator has followed the warning', async () => {
     const direct = await server.newDatabase();
     const database = databaseOf(direct);
     const sprung = await trapIn(database);

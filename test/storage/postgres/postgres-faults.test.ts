@@ -20,7 +20,7 @@ async function refusal(url: string, pattern: RegExp): Promise<void> {
   });
 }
 
-describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => {
+describe('PostgreSQL with a wrong setup or a broken connection', () => {
   let server: PostgresOfTests;
 
   before(async () => {
@@ -38,7 +38,7 @@ describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => 
     }
   }
 
-  it('is refused by the start with the fix: password, role, database, host, TLS', async () => {
+  it('The server’s start refuses a wrong PostgreSQL password, role, database, host or TLS setup, and names the fix', async () => {
     const url = await server.newDatabase();
     await refusal(url.replace(PASSWORD, 'wrong'), /no PostgreSQL at 127\.0\.0\.1:\d+: .*password.*LATCHKEY_STORE/);
     await refusal(url.replace(`:${PASSWORD}`, ''), /password.*LATCHKEY_STORE/);
@@ -48,7 +48,7 @@ describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => 
     await refusal(`${url}?sslmode=verify-full`, /SSL.*ssl = on/);
   });
 
-  it('speaks TLS with whom its certificate names alone', async () => {
+  it('The PostgreSQL store connects over TLS only to a server that its certificate names', async () => {
     const authority = { name: [['CN', 'authority']], isAuthority: true } as const;
     const signer = { ...certificateFor(authority), subject: authority };
     const other = certificateFor(authority);
@@ -90,7 +90,7 @@ describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => 
     await refusal(`${named}?sslmode=verify-full&${trusted}.not-there`, /cannot be read \(ENOENT\)/);
   });
 
-  it('is not made by a command', async () => {
+  it('A command creates no PostgreSQL schema', async () => {
     const url = await server.newDatabase();
     const stores = { grants: url, durability: 'primary' } as const;
     await assert.rejects(openExistingStores(stores), StoreMissing);
@@ -98,7 +98,7 @@ describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => 
     await (await openExistingStores(stores)).close();
   });
 
-  it('is warned of where TLS authenticates nobody, or where there is none', async () => {
+  it('The server warns about PostgreSQL connections with unverified TLS or without TLS', async () => {
     const url = (await server.newDatabase()).replace('127.0.0.1', '0.0.0.0');
     const warnings = (to: string) => opened(to, (store) => checkRecordsStore(to, store));
     assert.match((await warnings(`${url}?sslmode=require`)).join(), /does not check whose it is.*Use verify-full/);
@@ -106,7 +106,7 @@ describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => 
     assert.deepEqual(await warnings(`${url}?sslmode=verify-ca&sslrootcert=${server.folder}/ca.crt`), []);
   });
 
-  it('is warned of where another role owns the schema, or any role may create objects in it', async () => {
+  it('The server warns if another role owns the PostgreSQL schema, or if any role can create objects in it', async () => {
     const url = await server.newDatabase();
     const database = role(url);
     await server.sql(`CREATE SCHEMA latchkey; GRANT USAGE, CREATE ON SCHEMA latchkey TO ${database}`, database);
@@ -121,7 +121,7 @@ describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => 
     assert.deepEqual(await warnings(), []);
   });
 
-  it('is refused by the start with the fix: encoding, rights, a newer schema', async () => {
+  it('The server’s start refuses a wrong PostgreSQL encoding, missing rights and a newer schema, and names the fix', async () => {
     const latin = await server.newDatabase("ENCODING 'LATIN1' TEMPLATE template0");
     await refusal(latin, /encoding LATIN1.*ENCODING 'UTF8'/);
     const url = await server.newDatabase();
@@ -139,7 +139,7 @@ describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => 
     await refusal(url, /schema version 99.*start a newer version/);
   });
 
-  it('is refused where it is read-only, and left when it becomes so', async () => {
+  it('The server refuses a read-only PostgreSQL, and leaves one that becomes read-only', async () => {
     const url = await server.newDatabase();
     await opened(url, async (store) => {
       await server.sql(`ALTER ROLE ${role(url)} SET default_transaction_read_only = on`);
@@ -153,7 +153,7 @@ describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => 
     });
   });
 
-  it('is made once by many nodes that start at once', async () => {
+  it('Many nodes that start at once create the PostgreSQL schema once', async () => {
     const url = await server.newDatabase();
     const stores = await Promise.all(Array.from({ length: 8 }, () => openStore(url, systemClock)));
     const won = await Promise.all(stores.map((store) => store.create('record:1', 1)));
@@ -161,7 +161,7 @@ describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => 
     await Promise.all(stores.map((store) => store.close()));
   });
 
-  it('holds two stores apart in two schemas', async () => {
+  it('Two PostgreSQL schemas keep two stores apart', async () => {
     const url = await server.newDatabase();
     await opened(`${url}?schema=user`, async (one) => {
       await one.set('record:1', 'one');
@@ -169,7 +169,7 @@ describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => 
     });
   });
 
-  it('is refused for records, and warned of for grants, where it may lose what it wrote', async () => {
+  it('The server refuses a PostgreSQL for records that may lose writes, and warns about one for grants', async () => {
     const url = await server.newDatabase();
     await opened(url, async (store) => {
       assert.deepEqual(await checkRecordsStore(url, store), []);
@@ -193,7 +193,7 @@ describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => 
     await server.sql('SELECT pg_reload_conf()');
   });
 
-  it('is told as unavailable where an answer is lost, and has done the write once', async () => {
+  it('The PostgreSQL store is unavailable if a response is lost, and does the write only once', async () => {
     const url = await server.newDatabase();
     const way = await lossyWay(server.port);
     try {
@@ -215,7 +215,7 @@ describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => 
     }
   });
 
-  it('is told as unavailable while another transaction holds a lock, and serves on', async () => {
+  it('The PostgreSQL store is unavailable while another transaction has a lock, and works again afterwards', async () => {
     const url = await server.newDatabase();
     await opened(url, async (store) => {
       await store.set('record:1', 1);
@@ -230,7 +230,7 @@ describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => 
     });
   });
 
-  it('is told as unavailable while its files cannot grow, still read, and written again when they can', async () => {
+  it('PostgreSQL whose files are full refuses writes, still answers reads, and accepts writes once there is room', async () => {
     const url = await server.newDatabase();
     // Connections that begin from now on have the limit. A segment of the log, which is 16 MiB, fits.
     const limit = (size: string) =>
@@ -268,7 +268,7 @@ describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => 
     }
   });
 
-  it('keeps names that no B-tree holds, and NUL, in order and whole', async () => {
+  it('The PostgreSQL store keeps names with NUL and names that are too long for a B-tree index', async () => {
     const url = await server.newDatabase();
     await opened(url, async (store) => {
       const noise = (seed: number) =>

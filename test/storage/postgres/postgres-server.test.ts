@@ -29,7 +29,7 @@ const places: Record<string, () => Promise<Place>> = {
 
 for (const [name, start] of Object.entries(places)) {
   describe(`Two nodes on ${name}`, () => {
-    it('sign a person in, exchange a code once, refresh and serve on after a restart', async () => {
+    it('Two nodes on PostgreSQL sign a person in, exchange a code once, refresh, and still work after a restart', async () => {
       await using closing = new AsyncDisposableStack();
       const { grants, records, stop } = await start();
       closing.defer(stop);

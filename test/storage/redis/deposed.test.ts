@@ -76,10 +76,10 @@ function firstOf(set: SentinelSet): Server {
   return set.servers[0] ?? assert.fail('no server');
 }
 
-describe('A primary that was deposed', function () {
+describe('A deposed Redis primary', function () {
   this.timeout(180_000);
 
-  it('acknowledges nothing a few seconds later, though it still answers', async () => {
+  it('The store acknowledges no write of a deposed primary after a few seconds, although that still answers', async () => {
     await using setup = await openSetup(false);
     const { set, store } = setup;
     const writing = setup.keepWriting();
@@ -98,11 +98,11 @@ describe('A primary that was deposed', function () {
 
   const FAILOVERS: Record<string, (set: SentinelSet) => Promise<unknown>> = {
     // Those who wait for the former primary, as one of its replicas, are waited for until they are known to be gone.
-    'where it is cut off': (set) => set.cut(firstOf(set)),
-    'by a planned failover': (set) => set.failover(),
+    'if the primary is cut off': (set) => set.cut(firstOf(set)),
+    'in a planned failover': (set) => set.failover(),
   };
   for (const [name, begin] of Object.entries(FAILOVERS)) {
-    it(`has lost nothing that was acknowledged as replicated, ${name}`, async () => {
+    it(`The store loses no write that replicas have acknowledged ${name}`, async () => {
       await using setup = await openSetup(true);
       const { set, store } = setup;
       const writing = setup.keepWriting();
@@ -121,7 +121,7 @@ describe('A primary that was deposed', function () {
     });
   }
 
-  it('is told by a majority of the Sentinels: without one nothing is acknowledged', async () => {
+  it('The store acknowledges nothing without a majority of the Sentinels', async () => {
     await using setup = await openSetup(false);
     const { set, store } = setup;
     for (const sentinel of set.sentinels.slice(0, 2)) sentinel.process.kill('SIGSTOP');
@@ -138,8 +138,8 @@ describe('A primary that was deposed', function () {
   });
 });
 
-describe('A Redis that is a replica', () => {
-  it('is neither written nor read', async () => {
+describe('A Redis replica as a store', () => {
+  it('The store neither reads nor writes a Redis that is a replica', async () => {
     const primary = await startRedis();
     const { port } = new URL(primary.url);
     const replica = await startRedis({ extra: ['--replicaof', HOST, port] });
@@ -151,7 +151,7 @@ describe('A Redis that is a replica', () => {
     }
   });
 
-  it('is left as soon as it has become one', async () => {
+  it('The store leaves a Redis as soon as it has become a replica', async () => {
     const [primary, redis] = await Promise.all([startRedis(), startRedis()]);
     const store = await openRedisStore(redis.url, systemClock);
     try {

@@ -9,7 +9,7 @@ import { systemClock } from '../../../src/lib/clock.ts';
 
 const DURABLE = -1;
 
-describe('What Redis holds', () => {
+describe('The keys in Redis', () => {
   let redis: RedisOfTests;
   let admin: Redis;
   let store: Store;
@@ -37,7 +37,7 @@ describe('What Redis holds', () => {
     return found;
   }
 
-  it('has an end for every key but the durable records and their indexes', async () => {
+  it('Every key in Redis has an expiry, except durable records and their indexes', async () => {
     await store.set('a:1', 1, { ttl: 100, indexes: ['short'] });
     await store.create('a:2', 1, { ttl: 300, indexes: ['short', 'mixed'] });
     await store.set('a:3', 1, { indexes: ['mixed'] });
@@ -56,7 +56,7 @@ describe('What Redis holds', () => {
     });
   });
 
-  it('ends an index with its longest member, however they come and go', async () => {
+  it('An index in Redis expires with its longest member, even as members are added and removed', async () => {
     await store.set('a:1', 1, { ttl: 300, indexes: ['x'] });
     await store.set('a:2', 1, { ttl: 10, indexes: ['x'] });
     assert.equal((await lives())['index:x'], 300);
@@ -70,7 +70,7 @@ describe('What Redis holds', () => {
     assert.equal((await lives())['index:x'], undefined);
   });
 
-  it('makes a durable record mortal, and a mortal one durable, by a later write', async () => {
+  it('A later write can give a durable record an expiry or make an expiring one durable', async () => {
     await store.set('a:1', 1);
     await store.set('a:1', 1, { ttl: 30 });
     assert.equal((await lives())['record:a:1'], 30);
@@ -78,7 +78,7 @@ describe('What Redis holds', () => {
     assert.equal((await lives())['record:a:1'], DURABLE);
   });
 
-  it('keeps one index entry per record, whatever was tried on it', async () => {
+  it('An index in Redis has one entry for a record, however many writes there were', async () => {
     for (let at = 0; at < 5; at += 1) {
       await store.set('a:1', at, { ttl: 100, indexes: ['x'] });
       await store.create('a:1', at, { ttl: 100, indexes: ['x', 'y'] });
@@ -88,7 +88,7 @@ describe('What Redis holds', () => {
     assert.equal(await admin.exists('index:y'), 0);
   });
 
-  it('keeps in an index what only a caller with a fast clock takes for over, and does not show it to that caller', async () => {
+  it('A member that only a caller with a fast clock considers expired stays in its index, hidden from that caller', async () => {
     await store.enlist('x', 'entry:1', 100);
     const fast = await openRedisStore(redis.url, { now: () => systemClock.now() + 3_600_000 });
     try {
@@ -103,7 +103,7 @@ describe('What Redis holds', () => {
     assert.deepEqual((await store.members('x', { limit: 1 })).keys, ['entry:1']);
   });
 
-  it('enters nothing into an index while its memory is full, as it refuses everything else', async () => {
+  it('The store adds nothing to an index while Redis has no memory left', async () => {
     await admin.config('SET', 'maxmemory', '1');
     try {
       await assert.rejects(store.enlist('x', 'entry:1', 100), { name: 'StoreUnavailable', message: /OOM/ });
@@ -112,7 +112,7 @@ describe('What Redis holds', () => {
     }
   });
 
-  it('is nothing once all has been revoked', async () => {
+  it('No key in Redis remains after all records were taken or deleted', async () => {
     await store.set('a:1', 1, { indexes: ['x', 'y'] });
     await store.create('a:2', 1, { ttl: 100, indexes: ['y'] });
     await store.take('a:1');
@@ -120,7 +120,7 @@ describe('What Redis holds', () => {
     assert.deepEqual(await lives(), {});
   });
 
-  it('is not told by the error where a name holds what it should not: that goes into the log', async () => {
+  it('The error about a foreign Redis value contains nothing that the caller wanted to write', async () => {
     await admin.set('record:a:1', 'not a record');
     const failure = await store.set('a:1', 'what nobody may read').catch((error: unknown) => error);
     assert.ok(failure instanceof Error);
@@ -128,7 +128,7 @@ describe('What Redis holds', () => {
     assert.ok(!inspect(failure, { depth: Infinity, showHidden: true }).includes('what nobody may read'));
   });
 
-  it('is named by a backup that meets a value of another program under its names', async () => {
+  it('A backup names a Redis key that another program wrote', async () => {
     for (const [key, foreign] of [
       ['record:x', () => admin.set('record:x', 'a string')],
       ['bitmap:x', () => admin.sadd('bitmap:x', 'a set')],
@@ -145,7 +145,7 @@ describe('What Redis holds', () => {
     }
   });
 
-  it('lets callers skip a member whose record was never written, as after a crash', async () => {
+  it('An index member whose record was never written, as after a crash, does no harm', async () => {
     await admin.zadd('index:x', '+inf', 'a:1\0crashed');
     assert.deepEqual((await store.members('x')).keys, ['a:1']);
     await store.create('a:1', 1, { indexes: ['x'] });

@@ -37,7 +37,7 @@ describe('The SQLite file', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('is made with its folders, for its owner alone', async () => {
+  it('The store creates the SQLite file and its folders for their owner only', async () => {
     const store = openSqliteStore(path, clock);
     await store.set('record:1', 1);
     for (const file of [path, `${path}-wal`, `${path}-shm`]) assert.equal(statSync(file).mode & 0o777, 0o600);
@@ -46,7 +46,7 @@ describe('The SQLite file', () => {
     await store.close();
   });
 
-  it('keeps everything from one opening to the next', async () => {
+  it('The SQLite file keeps everything between two openings', async () => {
     const first = openSqliteStore(path, clock);
     await first.set('record:1', { a: 1 }, { ttl: 60, indexes: ['all'] });
     await first.consume('record:1');
@@ -58,7 +58,7 @@ describe('The SQLite file', () => {
     await second.close();
   });
 
-  it('is made once when several processes open it at the same moment', async () => {
+  it('Several processes that open the SQLite file at the same moment create it once', async () => {
     const pairs = await Promise.all([0, 1, 2].map(() => startContenders(`sqlite:${path}`)));
     const contests = pairs.map((pair) => pair.contest({ verb: 'create', keys: ['record:1'], times: 10 }));
     const answers = (await Promise.all(contests)).flat(2);
@@ -67,7 +67,7 @@ describe('The SQLite file', () => {
     await Promise.all(pairs.map((pair) => pair.stop()));
   });
 
-  it('of an older Latchkey is brought up to date, with all that is in it', async () => {
+  it('The store upgrades an SQLite file of an older version with all its data', async () => {
     const old = openDatabase(path);
     old.exec("INSERT INTO records (key, value, version, expires_at) VALUES ('record:1', '1', 1, 9007199254740991)");
     old.exec('DROP TABLE entries; PRAGMA user_version = 1');
@@ -79,7 +79,7 @@ describe('The SQLite file', () => {
     await store.close();
   });
 
-  it('is refused when a newer Latchkey has written it, and left as it is', () => {
+  it('The store refuses an SQLite file of a newer version, and does not change it', () => {
     openDatabase(path).close();
     const database = new DatabaseSync(path);
     database.exec('PRAGMA user_version = 99');
@@ -88,13 +88,13 @@ describe('The SQLite file', () => {
     database.close();
   });
 
-  it('is refused when it is no database', () => {
+  it('The store refuses a file that is no database', () => {
     openDatabase(path).close();
     writeFileSync(path, 'a letter to the editor, long enough to be read as a header '.repeat(20));
     assert.throws(() => openSqliteStore(path, clock), /not a database/);
   });
 
-  it('is unavailable while another process keeps its lock, read meanwhile, and well again after', async () => {
+  it('The SQLite store refuses writes while another process has the lock, and still answers reads', async () => {
     const store = openSqliteStore(path, clock);
     await store.set('record:1', 1);
     const other = new DatabaseSync(path);
@@ -114,7 +114,7 @@ describe('The SQLite file', () => {
     await store.close();
   });
 
-  it('is not well when it was moved away or replaced', async () => {
+  it('The SQLite store is not healthy if its file was moved or replaced', async () => {
     const store = openSqliteStore(path, clock);
     await store.health();
     renameSync(path, `${path}.bak`);
@@ -127,7 +127,7 @@ describe('The SQLite file', () => {
     await store.close();
   });
 
-  it('acknowledges nothing once it was removed, or its log was', async () => {
+  it('The SQLite store acknowledges nothing after its file or its log was removed', async () => {
     const store = openSqliteStore(path, clock);
     await store.set('record:1', 1);
     for (const file of [path, `${path}-wal`]) {
@@ -144,7 +144,7 @@ describe('The SQLite file', () => {
     await store.close();
   });
 
-  it('has all that was written until the last checkpoint in a copy of the file alone', async () => {
+  it('A copy of the SQLite file alone contains everything up to the last checkpoint', async () => {
     const store = openSqliteStore(path, clock);
     const copied = () => {
       copyFileSync(path, `${path}.copy`);
@@ -162,7 +162,7 @@ describe('The SQLite file', () => {
     await store.close();
   });
 
-  it('has within a minute, in the file alone, what a server wrote that is idle since', async () => {
+  it('The SQLite file alone contains within a minute what a server wrote before it became idle', async () => {
     mock.timers.enable({ apis: ['setInterval'] });
     try {
       const store = openSqliteStore(path, clock);
@@ -179,7 +179,7 @@ describe('The SQLite file', () => {
     }
   });
 
-  it('says to start again when it is damaged', async () => {
+  it('The error about a damaged SQLite file tells the operator to start again', async () => {
     const store = openSqliteStore(path, clock);
     for (let at = 0; at < 500; at += 1) await store.set(`record:${at}`, 'x'.repeat(500));
     const database = openDatabase(path);
@@ -196,7 +196,7 @@ describe('The SQLite file', () => {
     await store.close();
   });
 
-  it('keeps no text of records that were deleted, changed or swept, not even in free pages', async () => {
+  it('The SQLite file keeps no text of deleted, changed or swept records, not even in free pages', async () => {
     const store = openSqliteStore(path, clock);
     const secret = 'a text that must not outlive its record';
     const readFileOnly = (): Buffer => {
@@ -219,7 +219,7 @@ describe('The SQLite file', () => {
     await store.close();
   });
 
-  it('is cleared of what has expired, batch by batch, and of nothing else', async () => {
+  it('The SQLite sweep deletes expired items in batches, and nothing else', async () => {
     const store = openSqliteStore(path, clock);
     for (let at = 0; at < 450; at += 1) await store.set(`old:${at}`, at, { ttl: 10, indexes: ['all'] });
     await store.set('young:1', 1, { ttl: 20, indexes: ['all'] });
