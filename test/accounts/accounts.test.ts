@@ -25,7 +25,7 @@ for (const [form, sealing] of Object.entries(FORMS)) {
       return account;
     }
 
-    it('are found by id and by any spelling of their address', async () => {
+    it('The store finds accounts by id and by any spelling of their address', async () => {
       const account = await created({
         email: ' Ann@Example.COM ',
         name: ' Ann ',
@@ -41,7 +41,7 @@ for (const [form, sealing] of Object.entries(FORMS)) {
       assert.equal(await open().findByEmail('not an address'), undefined);
     });
 
-    it('are one per address when twenty people on two nodes sign up with it at once', async () => {
+    it('Only one account gets an address if twenty people on two nodes sign up with it at once', async () => {
       const [one, other] = [open(), open(place.again())];
       const spellings = ['ann@example.com', 'ANN@example.com', ' ann@EXAMPLE.com'];
       const answers = await Promise.all(
@@ -56,7 +56,7 @@ for (const [form, sealing] of Object.entries(FORMS)) {
       assert.deepEqual((await open().list()).accounts, winners);
     });
 
-    it('leave the address free, or whole, wherever a crash cuts their making short', async () => {
+    it('A crash while an account is created leaves either the whole account or a free address', async () => {
       for (const writes of [0, 1, 2, 3]) {
         const email = `crash-${writes}@example.com`;
         await open(dyingStore(place.store, writes))
@@ -69,12 +69,12 @@ for (const [form, sealing] of Object.entries(FORMS)) {
       }
     });
 
-    it('are not made for what is no address', async () => {
+    it('The store refuses an account with an invalid address', async () => {
       await assert.rejects(open().create({ ...ann, email: 'ann' }), { name: 'RangeError' });
       assert.deepEqual((await open().list()).accounts, []);
     });
 
-    it('do not take over the id of another', async () => {
+    it('The store refuses a new account with the id of another', async () => {
       const { id } = await created();
       await assert.rejects(open().create({ ...ann, id, email: 'bob@example.com' }), {
         message: 'the account id is in use',
@@ -83,7 +83,7 @@ for (const [form, sealing] of Object.entries(FORMS)) {
       assert.equal(await open().findByEmail('bob@example.com'), undefined);
     });
 
-    it('are changed without losing a change made at the same time', async () => {
+    it('Concurrent changes of an account are all kept', async () => {
       const { id } = await created();
       const [one, other] = [open(), open(place.again())];
       await Promise.all([one.setRoles(id, ['admin']), other.disable(id)]);
@@ -92,7 +92,7 @@ for (const [form, sealing] of Object.entries(FORMS)) {
       assert.equal(changed.disabledAt, place.clock.now());
     });
 
-    it('keep the time at which they were first disabled, and lose it when enabled', async () => {
+    it('An account keeps the time when it was first disabled, and loses it when it is enabled', async () => {
       const { id } = await created();
       const first = place.clock.now();
       await open().disable(id);
@@ -101,14 +101,14 @@ for (const [form, sealing] of Object.entries(FORMS)) {
       assert.deepEqual(await open().enable(id), { ...ann, id, createdAt: first });
     });
 
-    it('are not made by changing one that does not exist', async () => {
+    it('A change of an account that does not exist creates none', async () => {
       const id = newId<'account'>('acc', place.clock, systemRandom);
       assert.equal(await open().setRoles(id, ['admin']), undefined);
       assert.equal(await open().disable(id), undefined);
       assert.equal(await open().find(id), undefined);
     });
 
-    it('are listed page by page, the oldest first, also after a change', async () => {
+    it('The list of accounts has pages from the oldest account on, even after a change', async () => {
       const emails = ['c@example.com', 'a@example.com', 'b@example.com'];
       for (const email of emails) {
         const { id } = await created({ ...ann, email });

@@ -15,16 +15,16 @@ const account: Account = {
 const verified: Account = { ...account, emailVerified: { by: 'operator', at: 0 } };
 
 describe('The claims of an account', () => {
-  it('are only its subject when nothing more is granted', () => {
+  it('The claims of an account contain only the subject if no other scope is granted', () => {
     assert.deepEqual(accountClaims(account, []), { sub: 'acc_1' });
     assert.deepEqual(accountClaims(account, ['openid', 'notes:read', 'constructor']), { sub: 'acc_1' });
   });
 
-  it('never call an address verified that nobody has verified', () => {
+  it('The claims of an account omit email_verified if nobody has verified the address', () => {
     assert.deepEqual(accountClaims(account, ['email']), { sub: 'acc_1', email: 'ann@example.com' });
   });
 
-  it('call an address verified that somebody vouched for', () => {
+  it('The claims of an account contain email_verified if somebody vouched for the address', () => {
     assert.deepEqual(accountClaims(verified, ['email']), {
       sub: 'acc_1',
       email: 'ann@example.com',
@@ -32,7 +32,7 @@ describe('The claims of an account', () => {
     });
   });
 
-  it('are under each scope the ones that the scope is announced to give', () => {
+  it('The claims of an account under each scope are those that the metadata names for it', () => {
     for (const [scope, names] of Object.entries(claimsOfScope)) {
       assert.deepEqual(Object.keys(accountClaims(verified, ['openid', scope])), [...new Set(['sub', ...names])]);
     }

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { nameProblem, normaliseName } from '../../src/accounts/account.ts';
 
-describe('A name', () => {
-  it('is kept as people write it, in any script', () => {
+describe('The name of a person', () => {
+  it('A person’s name can be in any script', () => {
     for (const name of ['Ann', "Siobhán O'Brien-Łuk", '李小龍', 'نوشین', 'X Æ A-12', '👩‍🚀']) {
       assert.equal(nameProblem(name), undefined, name);
     }
@@ -11,12 +11,12 @@ describe('A name', () => {
     assert.equal(normaliseName('  Jose\u0301 '), 'José');
   });
 
-  it('has something to see in it', () => {
+  it('A person’s name must contain a visible character', () => {
     for (const name of ['', '   ', '\u200F', '\u200B', '\u3000\u00A0'])
       assert.equal(nameProblem(name), 'empty', JSON.stringify(name));
   });
 
-  it('cannot break a line, end a string or turn the text around', () => {
+  it('A person’s name cannot contain line breaks, NUL or characters that reverse the text', () => {
     for (const name of [
       'Ann\nadmin',
       'Ann\u0000',
@@ -31,12 +31,12 @@ describe('A name', () => {
     }
   });
 
-  it('has at most 100 characters, each counted once', () => {
+  it('A person’s name has at most 100 characters, and each code point counts once', () => {
     assert.equal(nameProblem('𝔄'.repeat(100)), undefined);
     assert.equal(nameProblem('𝔄'.repeat(101)), 'too-long');
   });
 
-  it('is judged without throwing, whatever it is', () => {
+  it('The check of a person’s name never throws', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => {
         const length = [...normaliseName(text)].length;

@@ -11,7 +11,7 @@ const ann: NewAccount = { email: 'ann.smith@example.com', name: 'Ann Smith', rol
 const bob: NewAccount = { email: 'bob@example.org', name: 'Bob Müller-Weiß', roles: ['user'], origin: 'operator' };
 const SEALED = sealingOf(2, 2, 2);
 
-describe('A sealed account', () => {
+describe('Sealed accounts', () => {
   let place: TemporaryStore;
   const open = (sealing: AccountSealing | undefined = SEALED, records: Store = place.store) =>
     openAccounts({ records, clock: place.clock, random: systemRandom, sealing });
@@ -42,7 +42,7 @@ describe('A sealed account', () => {
 
   const annSees = async (id: string): Promise<unknown> => (await open().list()).unreadable.find((one) => one.id === id);
 
-  it('shows a reader of the store neither name nor address, also once it has changed', async () => {
+  it('A reader of the store sees neither name nor address of a sealed account, even after a change', async () => {
     const { id } = await created({ ...ann, madeFor: 'hash-of-the-issuer' });
     await open().setRoles(id, ['admin']);
     const text = (await dumped()).toLowerCase();
@@ -52,7 +52,7 @@ describe('A sealed account', () => {
     assert.equal((await open().find(id))?.madeFor, 'hash-of-the-issuer');
   });
 
-  it('hides the length of a short name', async () => {
+  it('A sealed account hides the length of a short name', async () => {
     const [one, other] = [
       await created({ ...ann, name: 'Al' }),
       await created({ ...bob, email: 'bob.smith@example.com' }),
@@ -61,7 +61,7 @@ describe('A sealed account', () => {
     assert.equal(first?.value.sealed.length, second?.value.sealed.length);
   });
 
-  it('is opened in no other account, and leaves the others readable', async () => {
+  it('The sealed data of one account does not open in another, and the other accounts stay readable', async () => {
     const [one, other] = [await created(ann), await created(bob)];
     await copyRecord(`account:${one.id}`, `account:${other.id}`);
     await assert.rejects(open().find(other.id), /sealed for another account, or was altered/);
@@ -69,7 +69,7 @@ describe('A sealed account', () => {
     assert.deepEqual((await open().list()).accounts, [one]);
   });
 
-  it('is not opened by the key of another account', async () => {
+  it('The sealing key of one account does not open another', async () => {
     const [one, other] = [await created(ann), await created(bob)];
     await copyRecord(`account-key:${one.id}`, `account-key:${other.id}`);
     await assert.rejects(open().find(other.id), /its key is of another key ring or account/);
@@ -77,7 +77,7 @@ describe('A sealed account', () => {
     assert.deepEqual((await open().list()).accounts, [one]);
   });
 
-  it('is not opened by another key ring', async () => {
+  it('Another key ring does not open a sealed account', async () => {
     const { id } = await created(ann);
     const stranger = open(sealingOf(2, 2, 2, Buffer.alloc(32, 8).toString('base64url')));
     await assert.rejects(stranger.find(id), { name: 'AccountUnreadable' });
@@ -87,7 +87,7 @@ describe('A sealed account', () => {
     await assert.rejects(failing.findByEmail(ann.email), /the master key is another/);
   });
 
-  it('is not what the address of another account leads to', async () => {
+  it('A search by address refuses an account that has another address', async () => {
     const [one, other] = [await created(ann), await created(bob)];
     const claims = (await dumped()).match(/account-email:[\w-]{43}/g) ?? [];
     assert.equal(claims.length, 2);
@@ -97,7 +97,7 @@ describe('A sealed account', () => {
     assert.equal(other.email, bob.email);
   });
 
-  it('says that its key is missing, and can be removed', async () => {
+  it('The error names the missing key of a sealed account, and the account can be removed', async () => {
     const [one, other] = [await created(ann), await created(bob)];
     await place.store.delete(`account-key:${one.id}`);
     const accounts = open();
@@ -107,14 +107,14 @@ describe('A sealed account', () => {
     assert.ok((await accounts.create(ann)) !== 'email-taken');
   });
 
-  it('is found by any node after its roles changed on a node that does not hold its key', async () => {
+  it('Every node finds a sealed account after a node without its key in memory changed the roles', async () => {
     const { id } = await created(ann);
     assert.deepEqual((await open().setRoles(id, ['admin']))?.roles, ['admin']);
     assert.deepEqual((await open().disable(id))?.email, ann.email);
     assert.equal((await open().enable(id))?.disabledAt, undefined);
   });
 
-  it('is opened without its key record while this node keeps the key', async () => {
+  it('A node that has an account’s key in memory does not read the key record', async () => {
     const { id } = await created(ann);
     let reads = 0;
     const counting = new Proxy(place.store, {
@@ -134,8 +134,8 @@ describe('A sealed account', () => {
     assert.equal(reads, 3);
   });
 
-  describe('when its person is erased', () => {
-    it('loses its key and its data before anything else, and is then unknown', async () => {
+  describe('Removal of a sealed account', () => {
+    it('The removal of a sealed account deletes its key and data before anything else', async () => {
       const { id } = await created(ann);
       const backup: string[] = [];
       for await (const items of place.store.dump()) backup.push(JSON.stringify(items));
@@ -150,7 +150,7 @@ describe('A sealed account', () => {
       assert.ok(backup.join('').includes(id));
     });
 
-    it('frees its address wherever a crash interrupts the removal, once it is repeated', async () => {
+    it('A repeated account removal frees the address, wherever a crash interrupted the first one', async () => {
       for (const [turn, sealing] of [SEALED, sealingOf(1, 2, 2)].entries()) {
         for (const writes of [0, 1, 2, 3, 4]) {
           const person = { ...ann, email: `crash-${turn}-${writes}@example.com` };

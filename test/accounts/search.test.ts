@@ -67,7 +67,7 @@ for (const [form, sealing] of Object.entries(FORMS)) {
     after(() => place.remove());
 
     for (const [text, emails] of Object.entries(FINDS)) {
-      it(`finds ${emails.join(' and ') || 'nobody'} by "${text}", in at most five trips`, async () => {
+      it(`The account search for "${text}" finds ${emails.join(' and ') || 'nobody'} with at most five store operations`, async () => {
         const { store, trips } = counting(place.store);
         const { accounts, unreadable, next } = await open(store).search(text, { limit: 100 });
         assert.deepEqual(accounts.map(({ email }) => email).toSorted(), emails.toSorted());
@@ -76,7 +76,7 @@ for (const [form, sealing] of Object.entries(FORMS)) {
       });
     }
 
-    it('finds an account by its id, and accounts by the beginning of theirs', async () => {
+    it('The account search finds an account by its id or the beginning of its id', async () => {
       const [{ id } = { id: '' }] = (await open().list()).accounts;
       const ids = async (text: string) => (await open().search(text, { limit: 100 })).accounts.map((one) => one.id);
       assert.deepEqual(await ids(id), [id]);
@@ -85,7 +85,7 @@ for (const [form, sealing] of Object.entries(FORMS)) {
       assert.deepEqual(await ids('acc_zzz'), []);
     });
 
-    it('goes on page by page', async () => {
+    it('The account search returns its results page by page', async () => {
       const found: string[] = [];
       for await (const page of everyPage((one) => open().search('example', one), 2)) {
         assert.ok(page.accounts.length <= 2);
@@ -95,7 +95,7 @@ for (const [form, sealing] of Object.entries(FORMS)) {
       assert.deepEqual(found.toSorted(), expected.toSorted());
     });
 
-    it('ends at a cursor that nobody has given', async () => {
+    it('An account search with an invented cursor ends', async () => {
       for (const after of ['x', 'example', 'example.', '.', 'ann.!!']) {
         const { accounts } = await open().search('example', { limit: 2, after });
         assert.ok(accounts.length <= 2, after);
@@ -105,7 +105,7 @@ for (const [form, sealing] of Object.entries(FORMS)) {
 }
 
 describe('A search of sealed accounts', () => {
-  it('does not show an account that stands under a word of somebody else', async () => {
+  it('The account search hides an account that is stored under a word of another account', async () => {
     const place = temporaryStore();
     try {
       const accounts = openAccounts({
