@@ -13,7 +13,7 @@ const secret = 'a passphrase of the operator';
 const description = { id: 'backup_1', startedAt: 1000, masterKey: 'id' };
 const CHUNK = 65_536 + 16;
 
-describe('A backup file', function () {
+describe('Backup files', function () {
   this.timeout(60_000);
   const folder = mkdtempSync(join(tmpdir(), 'latchkey-backup-'));
   const file = join(folder, 'whole');
@@ -53,18 +53,18 @@ describe('A backup file', function () {
     return found;
   }
 
-  it('gives back what was written', async () => {
+  it('The backup reader returns what was written', async () => {
     assert.deepEqual(await read(whole), items);
   });
 
-  it('holds nothing of it in clear, and no two files are alike', async () => {
+  it('A backup file contains nothing in clear, and two files of the same data differ', async () => {
     assert.equal(whole.includes('kind:'), false);
     const second = join(folder, 'second');
     await writeBackup(second, { secret, description, random: systemRandom }, batches());
     assert.notDeepEqual(readFileSync(second).subarray(0, 200), whole.subarray(0, 200));
   });
 
-  it('is refused if it is cut, if its header differs, and with anything after its end', async () => {
+  it('The backup reader refuses a file that is cut, altered in its header or has extra bytes at the end', async () => {
     for (const end of [0, 5, 49, 50, 50 + CHUNK, whole.length - 1])
       await assert.rejects(read(whole.subarray(0, end)), BackupRefused, `cut at ${end}`);
     const altered = Buffer.from(whole);
@@ -73,7 +73,7 @@ describe('A backup file', function () {
     await assert.rejects(read(Buffer.concat([whole, Buffer.alloc(1)])), BackupRefused);
   });
 
-  it('is refused under another passphrase, in a newer format, and if it is no backup', async () => {
+  it('The backup reader refuses a file with another passphrase, a newer format, or no backup at all', async () => {
     await assert.rejects(read(whole, `${secret}!`), /the passphrase is wrong/);
     const newer = Buffer.from(whole);
     newer.write('latchkey-backup 2\n', 'latin1');
@@ -81,7 +81,7 @@ describe('A backup file', function () {
     await assert.rejects(read(Buffer.from('SQLite format 3\0'.repeat(100))), /is not a Latchkey backup/);
   });
 
-  it('takes no name that is taken, and leaves nothing of one that failed', async () => {
+  it('The backup writer overwrites no existing file, and leaves nothing behind if it fails', async () => {
     await assert.rejects(writeBackup(file, { secret, description, random: systemRandom }, batches()), /already exists/);
     assert.deepEqual(readFileSync(file), whole);
     const failing = join(folder, 'failing');
@@ -98,7 +98,7 @@ describe('A backup file', function () {
   });
 });
 
-describe('A sealed stream', () => {
+describe('Sealed streams', () => {
   const header = { bytes: Buffer.from('header'), key: systemRandom.bytes(32) };
   const content = systemRandom.bytes(3 * 65_536 + 100);
   let sealed: Buffer;
@@ -113,7 +113,7 @@ describe('A sealed stream', () => {
     sealed = (await buffer(Readable.from([content]).pipe(new Sealing(header)))).subarray(header.bytes.length);
   });
 
-  it('opens to what was sealed, of any length', async () => {
+  it('A sealed stream of any length opens to its content', async () => {
     assert.deepEqual(await open(sealed), content);
     for (const length of [0, 1, 65_535, 65_536, 65_537, 131_072]) {
       const other = await buffer(Readable.from([content.subarray(0, length)]).pipe(new Sealing(header)));
@@ -121,7 +121,7 @@ describe('A sealed stream', () => {
     }
   });
 
-  it('is refused wherever it is cut, with anything after its end, and wherever one bit differs', async () => {
+  it('The backup reader refuses a sealed stream that is cut, extended, or altered in one bit', async () => {
     const ends = [0, 1, 16, 17, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK, sealed.length - 1];
     for (const end of ends) await assert.rejects(open(sealed.subarray(0, end)), BackupRefused, `cut at ${end}`);
     await assert.rejects(open(Buffer.concat([sealed, Buffer.alloc(1)])), BackupRefused);
@@ -133,7 +133,7 @@ describe('A sealed stream', () => {
     }
   });
 
-  it('is refused with chunks that are swapped, repeated or missing, or under another header', async () => {
+  it('The backup reader refuses a sealed stream with swapped, repeated or missing chunks, or with another header', async () => {
     const [one, two, three, last] = [0, 1, 2, 3].map((at) => sealed.subarray(at * CHUNK, (at + 1) * CHUNK));
     assert.ok(one && two && three && last);
     for (const chunks of [
