@@ -56,7 +56,7 @@ describe('An address block with too many pending sign-ins', () => {
   const authorize = (browser: Browser, parameters = {}, headers = {}) =>
     browser.request(authorizationRequest(server.issuer, 'demo-notes', parameters).url, { headers });
 
-  it('The server refuses a further sign-in with 429 and Retry-After, and does not ask the store', async () => {
+  it('An address block with too many sign-ins gets 429 and Retry-After without a question to the store', async () => {
     await authorize(at(HERE)); // A node remembers for a few seconds.
     const asked = await storeAsked(counting, async () => {
       const page = await authorize(at(HERE));
@@ -78,29 +78,29 @@ describe('An address block with too many pending sign-ins', () => {
     assert.deepEqual(asked, []);
   });
 
-  it('Each error page shows its own request number, which is also in the X-Request-Id header', async () => {
+  it('Each page about too many sign-ins shows its own request number, which is also in the X-Request-Id header', async () => {
     const pages = await Promise.all([authorize(at(HERE)), authorize(at(HERE))]);
     const numbers = pages.map((page) => page.headers.get('x-request-id') ?? assert.fail('no number'));
     assert.notEqual(numbers[0], numbers[1]);
     for (const [index, page] of pages.entries()) assert.ok((await page.text()).includes(numbers[index] ?? ''));
   });
 
-  it('The server still answers a silent request from the block', async () => {
+  it('The server answers a silent request even if the block of its address has too many sign-ins', async () => {
     const answer = await answerAtOnce(at(HERE), authorizationRequest(server.issuer, 'demo-notes', { prompt: 'none' }));
     assert.equal(answer['error'], 'login_required');
   });
 
-  it('Known devices and signed-in browsers in the block can still sign in', async () => {
+  it('Known devices and signed-in browsers can still sign in while their block has too many sign-ins', async () => {
     assert.ok((await signIn(known, authorizationRequest(server.issuer))).searchParams.has('code'));
     const again = authorizationRequest(server.issuer, 'demo-notes', { prompt: 'login' });
     assert.ok((await signIn(inSession, again)).searchParams.has('code'));
   });
 
-  it('Strangers at other addresses can still sign in', async () => {
+  it('Strangers elsewhere can still sign in after too many sign-ins from one address block', async () => {
     assert.ok((await signIn(at(ELSEWHERE), authorizationRequest(server.issuer))).searchParams.has('code'));
   });
 
-  it('The server still accepts a pushed request of a client that authenticated', async () => {
+  it('A client’s pushed request is accepted even if the block of the browser has too many sign-ins', async () => {
     const request = authorizationRequest(server.issuer, 'demo-web', { prompt: 'none' });
     const pushed = await fetch(`${server.issuer}/par`, {
       method: 'POST',
@@ -145,7 +145,7 @@ describe('An address block with too many wrong passwords', () => {
   const guess = (browser: Browser, fields: { email: string }, page = form) =>
     browser.submit(page, { password: 'a wrong guess', ...fields });
 
-  it('The server refuses a further password with 429 and Retry-After, and does not ask the store', async () => {
+  it('After too many wrong passwords, the server refuses others with 429 and Retry-After without asking the store', async () => {
     const asked = await storeAsked(counting, async () => {
       const page = await guess(stranger, ADMIN);
       assert.equal(page.status, 429);
@@ -162,15 +162,15 @@ describe('An address block with too many wrong passwords', () => {
     assert.deepEqual(asked, []);
   });
 
-  it('A known device at the same address can still sign in', async () => {
+  it('A known device can still sign in at an address with too many wrong passwords', async () => {
     assert.ok((await signIn(known, authorizationRequest(server.issuer))).searchParams.has('code'));
   });
 
-  it('Strangers at other addresses can still sign in', async () => {
+  it('Strangers elsewhere can still sign in after too many wrong passwords from one address', async () => {
     assert.ok((await signIn(at(ELSEWHERE), authorizationRequest(server.issuer))).searchParams.has('code'));
   });
 
-  it('A stranger at the same address can sign in once the pause is over', async () => {
+  it('A stranger can sign in again once the pause after too many wrong passwords is over', async () => {
     travel(61);
     assert.ok((await signIn(at(HERE), authorizationRequest(server.issuer))).searchParams.has('code'));
   });

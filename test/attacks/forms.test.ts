@@ -65,7 +65,7 @@ describe('Forms (RFC 9700 §4.7, §4.12)', () => {
     describe(`The ${name} form`, () => {
       const tokenName = name === 'sign-out' ? 'xsrf' : 'csrf';
 
-      it('The server refuses the form if its CSRF token is missing, empty, made up or from another browser', async () => {
+      it('The server refuses a form if its CSRF token is missing, empty, made up or from another browser', async () => {
         const [mine, theirs] = await Promise.all([show(), show()]);
         const { action } = formOf(mine.page);
         const foreign = formOf(theirs.page).hidden[tokenName] ?? assert.fail('no token');
@@ -75,14 +75,14 @@ describe('Forms (RFC 9700 §4.7, §4.12)', () => {
         }
       });
 
-      it('The server refuses the form from a browser that it was not shown to', async () => {
+      it('The server refuses a form from a browser that it was not shown to', async () => {
         const [mine, theirs] = await Promise.all([show(), show()]);
         const { action, hidden } = formOf(theirs.page);
         await assertRefused(await send(mine.browser, action, { ...hidden, ...theirs.fields }));
         await assertRefused(await send(new Browser(), action, { ...hidden, ...theirs.fields }));
       });
 
-      it('A link with the form’s fields in its query has no effect', async () => {
+      it('A link with a form’s fields in its query has no effect', async () => {
         const { browser, page, fields } = await show();
         const { action, hidden } = formOf(page);
         const answer = await browser.request(`${action}?${new URLSearchParams({ ...hidden, ...fields }).toString()}`);
@@ -90,7 +90,7 @@ describe('Forms (RFC 9700 §4.7, §4.12)', () => {
         assert.equal(answer.headers.get('location'), null);
       });
 
-      it('The form works once: a second submission only redirects to the same address again', async () => {
+      it('A form works once: a second submission only redirects to the same address again', async () => {
         const { browser, page, fields } = await show();
         const { action, hidden } = formOf(page);
         const until = name === 'sign-out' ? `${server.issuer}/logout/success` : 'http://localhost';

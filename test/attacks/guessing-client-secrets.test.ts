@@ -98,7 +98,7 @@ for (const store of serverStores) {
       await until(async () => (await guess(from, `further ${(wrong += 1)}`)).status === 429 && (await right()) === 429);
     }
 
-    it('The token endpoint slows down guesses with a 429 in JSON that has Retry-After', async () => {
+    it('The token endpoint slows down guesses of a client secret with a 429 in JSON that has Retry-After', async () => {
       const answers = await guessMany(newAddress());
       const counts = tally(answers);
       assert.ok((counts[401] ?? 0) <= 15 && (counts[401] ?? 0) + (counts[429] ?? 0) === 40, JSON.stringify(counts));
@@ -109,7 +109,7 @@ for (const store of serverStores) {
     });
 
     for (const [path, parameters] of Object.entries(ENDPOINTS)) {
-      it(`The endpoint ${path} slows down guesses by header and by body`, async () => {
+      it(`The endpoint ${path} slows down guesses of a client secret by header and by body`, async () => {
         const from = newAddress();
         const answers: Answer[] = [];
         for (let index = 0; index < 30; index += 1) {
@@ -125,7 +125,7 @@ for (const store of serverStores) {
       });
     }
 
-    it('The server refuses even the right secret during a pause, also within one burst', async () => {
+    it('The server refuses even the right client secret during a pause, also within one burst', async () => {
       const from = newAddress();
       await guessMany(from);
       await assertRefused(from, async () => (await guess(from, SECRET)).status);
@@ -136,7 +136,7 @@ for (const store of serverStores) {
       assert.equal((await right).status, 429);
     });
 
-    it('The revocation stream, which checks secrets itself, refuses even the right secret during a pause', async () => {
+    it('The revocation stream, which checks secrets itself, refuses even the right client secret during a pause', async () => {
       const listen = async (from: string, secret: string): Promise<number> => {
         const headers = { 'x-forwarded-for': from, authorization: `Basic ${btoa(`one:${secret}`)}` };
         const response = await fetch(`${server.issuer}/status/events`, { headers });
@@ -151,7 +151,7 @@ for (const store of serverStores) {
       assert.equal(await listen(newAddress(), SECRET), 200);
     });
 
-    it('All nodes together slow down the guesses from one address', async () => {
+    it('All nodes together slow down the secret guesses from one address', async () => {
       const from = newAddress();
       await guessMany(from);
       const there = tally(await guessMany(from, 'one', 10, node));
@@ -159,20 +159,20 @@ for (const store of serverStores) {
       await assertRefused(from, async () => (await guess(from, SECRET, 'one', node)).status);
     });
 
-    it('Guesses do not lock out the client at other addresses, nor other clients at the same address', async () => {
+    it('Guesses of a secret do not lock out the client at other addresses, nor other clients at the same address', async () => {
       const from = newAddress();
       await guessMany(from);
       assert.equal((await guess(newAddress(), SECRET)).status, 200);
       assert.equal((await guess(from, SECRET, 'two')).status, 200);
     });
 
-    it('The server does not slow down an instance that keeps sending the previous secret', async () => {
+    it('The server does not slow down an instance that keeps sending the previous client secret', async () => {
       const from = newAddress();
       for (let index = 0; index < 40; index += 1) assert.equal((await guess(from, 'the former one')).status, 401);
       assert.equal((await guess(from, SECRET)).status, 200);
     });
 
-    it('The answers to guesses do not reveal which clients exist', async () => {
+    it('The answers to secret guesses do not reveal which clients exist', async () => {
       const statuses: unknown[] = [];
       for (const client of ['two', 'nobody', 'demo-notes']) {
         const answers = await guessMany(newAddress(), client);

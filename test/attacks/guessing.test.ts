@@ -48,13 +48,13 @@ for (const [name, backend] of Object.entries(STORES)) {
       assert.equal((counts[401] ?? 0) + (counts[429] ?? 0), 50, JSON.stringify(counts));
     });
 
-    it('The server treats an account that does not exist in the same way', async () => {
+    it('The server treats an account that does not exist like an existing one when it counts guesses', async () => {
       const counts = await burst(50, (index) => ({ email: 'nobody@example.com', password: `wrong ${index}` }));
       assert.ok((counts[401] ?? 0) <= FEW, JSON.stringify(counts));
       assert.equal((counts[401] ?? 0) + (counts[429] ?? 0), 50, JSON.stringify(counts));
     });
 
-    it('Another account can still sign in at the same address', async () => {
+    it('Another account can still sign in at an address that guessed passwords', async () => {
       const callback = await signIn(new Browser(), authorizationRequest(server.issuer), ADMIN);
       assert.ok(callback.searchParams.has('code'));
     });

@@ -301,7 +301,7 @@ describe('Confusion of tokens and methods (RFC 9700 §4.5, RFC 8725 §3.12)', ()
         assert.equal(await machine({ client_id }), 'invalid_client');
     });
 
-    it('A secret does not authenticate a client that signs, and a signature does not authenticate one that sends a secret', async () => {
+    it('A secret does not authenticate a client that signs, nor a signature a client that sends its secret', async () => {
       const client_assertion_type = ASSERTION;
       assert.equal(await machine({}, 'keyed:anything'), 'invalid_client');
       assert.equal(await machine({ client_id: 'keyed', client_secret: 'anything' }), 'invalid_client');

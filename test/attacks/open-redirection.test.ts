@@ -100,7 +100,7 @@ describe('The server as an open redirector (RFC 9700 §4.11.2)', () => {
     const ask = (clientId: unknown, parameters: Record<string, string>) =>
       authorizationRequest(server.issuer, String(clientId), { redirect_uri: REDIRECT, ...parameters });
 
-    it('An error in its request redirects neither strangers nor signed-in browsers to the client', async () => {
+    it('An error redirects neither strangers nor signed-in browsers to a self-registered client', async () => {
       const { body } = await register(server);
       const faults = [{ response_type: 'id_token' }, { response_mode: 'x' }, { code_challenge_method: 'plain' }];
       for (const fault of [...faults, { max_age: '-1' }, { resource: 'https://x.example' }, { id_token_hint: 'x' }]) {
@@ -111,7 +111,7 @@ describe('The server as an open redirector (RFC 9700 §4.11.2)', () => {
       }
     });
 
-    it('A sign-out without a question redirects nobody to the client', async () => {
+    it('A sign-out without a question redirects nobody to a self-registered client', async () => {
       const { body } = await register(server, { post_logout_redirect_uris: ['https://evil.example/'] });
       const query = new URLSearchParams({
         client_id: String(body['client_id']),

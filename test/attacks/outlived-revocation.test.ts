@@ -42,7 +42,7 @@ for (const backend of serverStores) {
       return new URLSearchParams(new URL(page.url).hash.slice(1)).get('access_token') ?? undefined;
     }
 
-    it('A client keeps no active token from silent requests that it sent while the session ended', async () => {
+    it('A client keeps no active token from silent requests that it sent while its session ended', async () => {
       const { issuer } = setup.node;
       const tokens: string[] = [];
       for (const pause of [5, 10, 20, 40]) {

@@ -80,7 +80,7 @@ for (const store of serverStores) {
       assert.equal((await authorize('192.0.2.2')).status, 303);
     });
 
-    it('The refusal is a page that explains the limit and sets Retry-After', async () => {
+    it('The refusal of a further pending request is a page that explains the limit and sets Retry-After', async () => {
       await fill(() => authorize('192.0.2.1'));
       const page = await authorize('192.0.2.1');
       assert.equal(page.status, 429);
@@ -88,7 +88,7 @@ for (const store of serverStores) {
       assert.match(await page.text(), /Too many requests from your network/);
     });
 
-    it('A signed-in browser at the same address can still send requests', async () => {
+    it('A signed-in browser can still send requests at an address with too many of them', async () => {
       const browser = from('192.0.2.1');
       await signIn(browser, authorizationRequest(server.issuer));
       await fill(() => authorize('192.0.2.1'));

@@ -45,7 +45,7 @@ describe('Addresses that would inject into the content security policy', () => {
       assert.equal(redirectUriRule(uri), undefined, uri);
   });
 
-  it('The registration endpoint refuses such a host in every URI of a client', async () => {
+  it('The registration endpoint refuses a host with policy syntax in every URI of a client', async () => {
     for (const uri of HOSTILE) {
       const changes = [
         { redirect_uris: [uri] },
@@ -60,7 +60,7 @@ describe('Addresses that would inject into the content security policy', () => {
     }
   });
 
-  it('The content security policy omits such a host that an older record contains', async () => {
+  it('The content security policy omits a host with policy syntax that an older record contains', async () => {
     for (const [index, uri] of HOSTILE.entries()) {
       const request = authorizationRequest(server.issuer, `old-${index}`, { redirect_uri: uri });
       const browser = new Browser();
@@ -70,7 +70,7 @@ describe('Addresses that would inject into the content security policy', () => {
     }
   });
 
-  it('The form-action and frame-src directives omit such hosts and keep the valid ones', () => {
+  it('The form-action and frame-src directives omit hosts with policy syntax and keep the valid ones', () => {
     const sources = [...HOSTILE, 'https://app.example:8443/x', 'com.example.app:/y', 'http://[::1]:3000/'].map(
       formTarget,
     );

@@ -140,7 +140,7 @@ describe('A sibling subdomain in Chromium over HTTPS', function () {
   const uidOf = (page: Page): string => new URL(page.url()).pathname.split('/')[2] ?? assert.fail(page.url());
 
   for (const before of ['a new browser', 'a browser that has a sign-in of its own under way']) {
-    it(`The sibling cannot make a victim finish the attacker’s sign-in in ${before}`, async () => {
+    it(`A sibling subdomain cannot make a victim finish the attacker’s sign-in in ${before}`, async () => {
       const [attacker, victim] = [await open(), await open()];
       await attacker.page.goto(authorizationRequest(server.issuer).url);
       const uid = uidOf(attacker.page);
@@ -156,7 +156,7 @@ describe('A sibling subdomain in Chromium over HTTPS', function () {
       assert.match(await whoIsSignedIn(attacker.page), /You are not signed in/);
     });
 
-    it(`The sibling cannot sign a victim in to the attacker’s account in ${before}`, async () => {
+    it(`A sibling subdomain cannot sign a victim in to the attacker’s account in ${before}`, async () => {
       const [attacker, victim] = [await open(), await open()];
       await attacker.page.goto(authorizationRequest(server.issuer).url);
       const uid = uidOf(attacker.page);
@@ -172,7 +172,7 @@ describe('A sibling subdomain in Chromium over HTTPS', function () {
     });
   }
 
-  it('The sibling can neither take over nor end the session of a signed-in victim', async () => {
+  it('A sibling subdomain can neither take over nor end the session of a signed-in victim', async () => {
     const [attacker, victim] = [await open(), await open()];
     await signIn(victim.page, authorizationRequest(server.issuer), ALICE);
     await signIn(attacker.page, authorizationRequest(server.issuer), ADMIN);

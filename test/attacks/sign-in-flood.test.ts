@@ -64,7 +64,7 @@ describe('A flood of sign-ins with the right password', function () {
 
   const MALLORY = 'plum cassette harbour';
 
-  it('A flood from known devices at one address does not stop the owner of another account', async () => {
+  it('A flood of sign-ins from known devices at one address does not stop the owner of another account', async () => {
     const mallory = { email: 'mallory@example.com', password: MALLORY };
     const device =
       (await signUp(mallory.email, '198.51.100.7')).cookies.get('latchkey_device') ?? assert.fail('no device cookie');
@@ -86,7 +86,7 @@ describe('A flood of sign-ins with the right password', function () {
     assert.ok((counts[503] ?? 0) + (counts[429] ?? 0) > UNDER_WAY, JSON.stringify(counts));
   });
 
-  it('A flood on many accounts from one address stops neither other addresses nor a known device there', async () => {
+  it('A flood of sign-ins on many accounts from one address stops neither other addresses nor a known device there', async () => {
     const home = browserAt('198.51.100.9');
     await signIn(home, request());
     const counts = await during(

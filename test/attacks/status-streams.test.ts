@@ -58,12 +58,12 @@ describe('A flood of status streams', function () {
     return held.length - before;
   }
 
-  it('A flood from eight address blocks leaves streams for other addresses', async () => {
+  it('A flood of status streams from eight address blocks leaves streams for other addresses', async () => {
     assert.equal(await openMany(8 * 64, (turn) => `198.51.100.${turn % 8}`), 8 * 32);
     assert.equal((await open('203.0.113.9')).statusCode, 200);
   });
 
-  it('A flood from very many address blocks takes half of the streams and none of those for authenticated clients', async () => {
+  it('A flood from very many address blocks leaves half of the status streams to authenticated clients', async () => {
     assert.equal(await openMany(1100, (turn) => `198.51.${turn % 2}.${turn % 250}`), 1000);
     const refused = await open('203.0.113.9');
     assert.equal(refused.statusCode, 503);
@@ -72,12 +72,12 @@ describe('A flood of status streams', function () {
     assert.equal(await openMany(40, () => '198.51.100.1', SERVICE), 40);
   });
 
-  it('An IPv6 site gets only as many streams as four networks', async () => {
+  it('An IPv6 site gets only as many status streams as four networks', async () => {
     assert.equal(await openMany(300, (turn) => `2001:db8:1:${(turn % 250).toString(16)}::1`), 64);
     assert.equal(await openMany(300, (turn) => `2001:db8:2:${((turn % 250) * 256).toString(16)}::1`), 128);
   });
 
-  it('A client that uses up its streams leaves streams for other clients', async () => {
+  it('A client that uses up its status streams leaves streams for other clients', async () => {
     assert.equal(await openMany(300, () => '203.0.113.9', SERVICE), 256);
     assert.equal((await open('203.0.113.9', basic('demo-web', 'demo-web-secret'))).statusCode, 200);
   });
@@ -88,14 +88,14 @@ describe('A flood of status streams', function () {
     assert.equal(await openMany(64, () => '198.51.100.1', own), 32);
   });
 
-  it('The server frees a stream when its caller disconnects', async () => {
+  it('The server frees a status stream when its caller disconnects', async () => {
     await openMany(32, () => '198.51.100.1');
     assert.equal((await open('198.51.100.1')).statusCode, 503);
     held[0]?.destroy();
     await until(async () => (await open('198.51.100.1')).statusCode === 200);
   });
 
-  it('The server frees a stream when its caller disconnects before the response begins', async () => {
+  it('The server frees a status stream when its caller disconnects before the response begins', async () => {
     for (let turn = 0; turn < 4; turn += 1)
       await Promise.all(Array.from({ length: 32 }, () => leaveAtOnce('198.51.100.1')));
     await until(async () => (await open('198.51.100.1')).statusCode === 200);

@@ -68,7 +68,7 @@ describe('Redirects to a client that registered itself (RFC 9700 §4.11.2)', () 
   ];
   const MODES = ['', 'query', 'fragment', 'form_post', 'jwt', 'query.jwt', 'fragment.jwt', 'form_post.jwt'];
 
-  it('A silent request redirects nobody to a client that the account never allowed, whatever the error', async () => {
+  it('A silent request redirects nobody to a self-registered client that the account never allowed, whatever the error', async () => {
     for (const browser of [new Browser(), await signedIn()]) {
       for (const fault of FAULTS) {
         for (const mode of MODES) {
@@ -79,13 +79,13 @@ describe('Redirects to a client that registered itself (RFC 9700 §4.11.2)', () 
     }
   });
 
-  it('A request with repeated parameters redirects nobody to the client', async () => {
+  it('A request with repeated parameters redirects nobody to a self-registered client', async () => {
     const { url } = ask({ prompt: 'none' });
     for (const again of ['scope=openid', 'state=x', 'prompt=none', `client_id=${clientId}`])
       await assertLeadsNowhere(await new Browser().request(`${url}&${again}`), again);
   });
 
-  it('Neither a pushed nor a signed silent request redirects anybody to the client', async () => {
+  it('Neither a pushed nor a signed silent request redirects anybody to a self-registered client', async () => {
     const silent = ask({ prompt: 'none' });
     const body = new URLSearchParams(new URL(silent.url).search);
     const pushed = await fetch(`${server.issuer}/par`, { method: 'POST', body });
@@ -101,7 +101,7 @@ describe('Redirects to a client that registered itself (RFC 9700 §4.11.2)', () 
     for (const url of addresses) await assertLeadsNowhere(await new Browser().request(url), url);
   });
 
-  it('A posted silent request redirects nobody to the client', async () => {
+  it('A posted silent request redirects nobody to a self-registered client', async () => {
     const body = new URLSearchParams(new URL(ask({ prompt: 'none' }).url).search);
     const page = await new Browser().visit(`${server.issuer}/authorize`, { method: 'POST', body }, REDIRECT);
     assert.deepEqual([page.status, new URL(page.url).origin], [400, server.issuer]);
@@ -119,7 +119,7 @@ describe('Redirects to a client that registered itself (RFC 9700 §4.11.2)', () 
     }
   });
 
-  it('A cancelled or declined request shows a page with a link instead of redirecting to the client', async () => {
+  it('A cancelled or declined request shows a page with a link instead of redirecting to a self-registered client', async () => {
     const browser = new Browser();
     const page = await browser.visit(ask({ state: 'a b' }).url);
     const cancelled = await browser.visit(`${page.url}/cancel`, {}, REDIRECT);
@@ -142,7 +142,7 @@ describe('Redirects to a client that registered itself (RFC 9700 §4.11.2)', () 
     }
   });
 
-  it('A client receives its errors by redirect once the account has allowed it something', async () => {
+  it('A self-registered client receives its errors by redirect once the account has allowed it something', async () => {
     const browser = new Browser();
     const own = await registered();
     const request = ask({ scope: 'openid' }, own);
@@ -180,7 +180,7 @@ describe('Redirects to a client that registered itself (RFC 9700 §4.11.2)', () 
     return question.html.includes('<form') ? browser.submit(question, { logout: 'yes' }, TRAP) : question;
   }
 
-  it('A sign-out redirects nobody to a client that the account never allowed', async () => {
+  it('A sign-out redirects nobody to a self-registered client that the account never allowed', async () => {
     for (const browser of [new Browser(), await signedIn()]) {
       const end = await signOut(browser, clientId);
       assert.equal(new URL(end.url).origin, server.issuer, end.url);
@@ -190,7 +190,7 @@ describe('Redirects to a client that registered itself (RFC 9700 §4.11.2)', () 
     assert.doesNotMatch(await named.text(), /app\.example/);
   });
 
-  it('A sign-out redirects to a client that the account allowed', async () => {
+  it('A sign-out redirects to a self-registered client that the account allowed', async () => {
     const browser = new Browser();
     const own = await registered();
     await signIn(browser, ask({}, own));

@@ -53,13 +53,13 @@ for (const backend of serverStores) {
       return [answers.filter(({ html }) => html.includes('couldn’t find that code')).length, refused.length];
     }
 
-    it('The server checks only a few guesses from one address, however many browsers it uses', async () => {
+    it('The server checks only a few guesses of user codes from one address, however many browsers it uses', async () => {
       const [wrong, refused] = await guess(60, () => Promise.resolve(new Browser()));
       assert.ok(wrong <= FEW.ofAddress, `${wrong} looked at`);
       assert.equal(wrong + refused, 60);
     });
 
-    it('The server checks even fewer guesses from one browser', async () => {
+    it('The server checks even fewer guesses of user codes from one browser', async () => {
       const browser = new Browser();
       let looked = 0;
       for (let index = 0; index < 12; index += 1) {
@@ -69,7 +69,7 @@ for (const backend of serverStores) {
       assert.ok(looked <= FEW.ofBrowser, `${looked} looked at`);
     });
 
-    it('Right codes in between do not allow a browser more guesses', async () => {
+    it('Right user codes in between do not allow a browser more guesses', async () => {
       const browser = new Browser();
       let looked = 0;
       for (let index = 0; index < 12; index += 1) {
@@ -80,12 +80,12 @@ for (const backend of serverStores) {
       assert.ok(looked <= FEW.ofBrowser, `${looked} looked at`);
     });
 
-    it('The server never slows down right codes', async () => {
+    it('The server never slows down right user codes', async () => {
       const browser = new Browser();
       for (let index = 0; index < 12; index += 1) await letIn(server.issuer, browser, await startDevice(server.issuer));
     });
 
-    it('Simultaneous polls at two nodes get one authorization_pending, and slow_down otherwise', async () => {
+    it('Simultaneous device polls at two nodes get one authorization_pending, and slow_down otherwise', async () => {
       const device = await startDevice(server.issuer);
       const answers = await Promise.all([...nodes, ...nodes].map((node) => poll(node, device)));
       assert.deepEqual(answers.map(({ body }) => String(body['error'])).toSorted(), [
@@ -96,7 +96,7 @@ for (const backend of serverStores) {
       ]);
     });
 
-    it('Only one of several simultaneous polls at two nodes gets the tokens', async () => {
+    it('Only one of several simultaneous device polls at two nodes gets the tokens', async () => {
       const device = await startDevice(server.issuer);
       await letIn(server.issuer, new Browser(), device);
       const answers = await Promise.all([...nodes, ...nodes].map((node) => poll(node, device)));
@@ -106,7 +106,7 @@ for (const backend of serverStores) {
 }
 
 describe('A user code that is entered during a pause', () => {
-  it('The server refuses the code and does not lengthen the next pause', async () => {
+  it('The server refuses a user code during a pause and does not lengthen the next pause', async () => {
     await using server = await startTestServer({ change: withTelevision });
     try {
       const browser = new Browser();

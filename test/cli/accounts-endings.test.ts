@@ -81,7 +81,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await seen(admin), [200, 200, 200]);
     });
 
-    it('The command disable revokes everything of an account, and enable allows new sessions', async () => {
+    it('"accounts disable" revokes everything of an account, and enable allows new sessions', async () => {
       const { issuer } = nodes;
       const [one, two] = [await inNewBrowser(issuer), await inNewBrowser(issuer, { clientId: 'demo-photos' })];
       const admin = await inNewBrowser(issuer, { person: ADMIN });
@@ -105,7 +105,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await left(await inNewBrowser(issuer)), [true, true, true]);
     });
 
-    it('The command sign-out ends all sessions of an account, which can then sign in again', async () => {
+    it('"accounts sign-out" ends all sessions of an account, which can then sign in again', async () => {
       const one = await inNewBrowser(nodes.issuer);
       assert.match(await latchkey(`sign-out ${ALICE.email}`), /^signed alice@example\.com out everywhere/);
       await untilRefused(one);
@@ -113,7 +113,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await left(await inNewBrowser(nodes.issuer)), [true, true, true]);
     });
 
-    it('The command password ends everything that the old password opened', async () => {
+    it('"accounts password" ends everything that the old password opened', async () => {
       const one = await inNewBrowser(nodes.issuer);
       const input = 'plum cassette harbour';
       await latchkey(`password ${ALICE.email} --password-file -`, { input });
@@ -123,7 +123,7 @@ for (const backend of serverStores) {
       assert.ok(await signsIn(ALICE.email, input));
     });
 
-    it('The command remove deletes an account after confirmation and frees its address', async () => {
+    it('"accounts remove" deletes an account after confirmation and frees its address', async () => {
       const one = await inNewBrowser(nodes.issuer, { clientId: 'demo-notes' });
       const asked = await setup.latchkey(`accounts remove ${ALICE.email}`, { answers: ['n'] });
       assert.equal(asked.code, 1);
@@ -141,7 +141,7 @@ for (const backend of serverStores) {
       assert.match(err, /there is no account "ghost@example\.com"/);
     });
 
-    it('The command show lists an account’s sessions, its apps and the scopes of its roles', async () => {
+    it('"accounts show" lists an account’s sessions, its apps and the scopes of its roles', async () => {
       await inNewBrowser(nodes.issuer, { person: ADMIN, on: 'a phone' });
       const time = String.raw`2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\dZ`;
       const out = await latchkey(`show ${ADMIN.email}`);

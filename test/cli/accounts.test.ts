@@ -64,12 +64,12 @@ describe('The command latchkey accounts', () => {
     inTheStore(async ({ accounts }) => (await accounts.findByEmail(email))?.roles);
 
   describe('The action list', () => {
-    it('The list of no accounts is an empty table or an empty JSON list', async () => {
+    it('"accounts list" of no accounts is an empty table or an empty JSON list', async () => {
       assert.equal(await succeeds('list'), 'email  name  roles  state  id\n');
       assert.deepEqual(JSON.parse(await succeeds('list --json')), []);
     });
 
-    it('The list shows every account over many pages, or only those with a role', async () => {
+    it('"accounts list" shows every account over many pages, or only those with a role', async () => {
       const made = await inTheStore(async ({ accounts }) => {
         for (let count = 0; count < 1003; count += 1) {
           const roles = count === 1001 ? ['user', 'auditor'] : [];
@@ -96,7 +96,7 @@ describe('The command latchkey accounts', () => {
   });
 
   describe('The option --role of the list', () => {
-    it('The list says that no account has the role, and whether the configuration mentions it', async () => {
+    it('"accounts list" says that no account has the role, and whether the configuration mentions it', async () => {
       const { code, out, err } = await run('list --role stafff');
       assert.deepEqual([code, out], [0, 'email  name  roles  state  id\n']);
       assert.match(
@@ -110,7 +110,7 @@ describe('The command latchkey accounts', () => {
   });
 
   describe('The action add', () => {
-    it('The command asks for the password twice without showing it, and stores it nowhere in plain text', async () => {
+    it('"accounts add" asks for the password twice without showing it, and stores it nowhere in plain text', async () => {
       const { code, out, err, asked } = await run('add Ann@Example.com --name Ann', { answers: [PASSWORD, PASSWORD] });
       assert.deepEqual([code, err], [0, '']);
       assert.match(out, /^added account ann@example\.com in sqlite:.*store\.db: acc_\w+\n$/);
@@ -121,7 +121,7 @@ describe('The command latchkey accounts', () => {
         assert.ok(!readFileSync(join(directory.path, name)).includes(PASSWORD), name);
     });
 
-    it('The command records the account’s origin, and marks the address as verified if the operator says so', async () => {
+    it('"accounts add" records the account’s origin, and marks the address as verified if the operator says so', async () => {
       const claims = (email: string) =>
         inTheStore(async ({ accounts }) => {
           const account = await accounts.findByEmail(email);
@@ -138,14 +138,14 @@ describe('The command latchkey accounts', () => {
       assert.match(await succeeds('show uwe@example.com'), /^verified +\d.*, by the operator$/m);
     });
 
-    it('The command warns operators who verify an account that somebody else created', async () => {
+    it('"accounts verify" warns the operator about an account that somebody else created', async () => {
       await inTheStore(({ accounts }) =>
         accounts.create({ email: 'wim@example.com', name: 'Wim', roles: [], origin: 'sign-up' }),
       );
       assert.match(await succeeds('verify wim@example.com'), /"latchkey accounts password wim@example\.com"/);
     });
 
-    it('The command reads the password from standard input or a file, even in a separate process', async () => {
+    it('"accounts add" reads the password from standard input or a file, even in a separate process', async () => {
       directory.write('secret', `${PASSWORD}\n`);
       await succeeds('add bea@example.com --password-file -', { input: `${PASSWORD}\r\n` });
       const ended = await directory.run(['accounts', 'add', 'cid@example.com', '--password-file', 'secret']);
@@ -154,7 +154,7 @@ describe('The command latchkey accounts', () => {
       assert.ok(await isPassword('cid@example.com', PASSWORD));
     });
 
-    it('The command creates an account without a password if it cannot ask, and says how to set one', async () => {
+    it('"accounts add" creates an account without a password if it cannot ask, and says how to set one', async () => {
       const { code, err } = await run('add dan@example.com');
       assert.equal(code, 0);
       assert.equal(
@@ -163,7 +163,7 @@ describe('The command latchkey accounts', () => {
       );
     });
 
-    it('The command refuses unsuitable and mistyped passwords', async () => {
+    it('"accounts add" refuses unsuitable and mistyped passwords', async () => {
       const short = { answers: ['short', 'short'] };
       await fails('add eve@example.com', 1, 'this password cannot be used. Use at least 15 characters.', short);
       await fails('add eve@example.com', 1, 'the two passwords differ', { answers: [PASSWORD, 'another'] });
@@ -171,7 +171,7 @@ describe('The command latchkey accounts', () => {
       assert.equal(await rolesOf('eve@example.com'), undefined);
     });
 
-    it('The command leaves an existing account unchanged and asks for no password', async () => {
+    it('"accounts add" leaves an existing account unchanged and asks for no password', async () => {
       await succeeds('add fay@example.com', { answers: [PASSWORD, PASSWORD] });
       const { code, err, asked } = await run('add FAY@example.com --roles admin', { answers: ['y', 'n', 'n'] });
       assert.deepEqual([code, asked], [1, []]);
@@ -180,7 +180,7 @@ describe('The command latchkey accounts', () => {
       assert.deepEqual(await rolesOf('fay@example.com'), ['user']);
     });
 
-    it('The command refuses addresses and names that the pages refuse', async () => {
+    it('"accounts add" refuses addresses and names that the pages refuse', async () => {
       await fails('add ann', 2, '"ann" is not an email address');
       await fails('add gus@example.com --name \u202Etxt', 2, '--name "[U+202E]txt" must be 1 to 100 characters');
     });
@@ -189,7 +189,7 @@ describe('The command latchkey accounts', () => {
   describe('The actions add-role and remove-role', () => {
     before(() => succeeds('add rob@example.com'));
 
-    it('The actions add and remove one or several roles that the configuration names', async () => {
+    it('"accounts add-role" and "remove-role" change one or several roles that the configuration names', async () => {
       const has = 'rob@example.com now has the roles';
       assert.equal(
         await succeeds('add-role rob@example.com staff,admin'),
@@ -199,7 +199,7 @@ describe('The command latchkey accounts', () => {
       assert.deepEqual(await rolesOf('rob@example.com'), ['admin']);
     });
 
-    it('The action add-role asks about a role that the configuration does not name, and suggests a similar one', async () => {
+    it('"accounts add-role" asks about a role that the configuration does not name, and suggests a similar one', async () => {
       await fails(
         'add-role rob@example.com stuff',
         1,
@@ -215,7 +215,7 @@ describe('The command latchkey accounts', () => {
       assert.deepEqual(await rolesOf('rob@example.com'), ['admin', 'stuff']);
     });
 
-    it('The action remove-role refuses a role that the account does not have, because it may be mistyped', async () => {
+    it('"accounts remove-role" refuses a role that the account does not have, because it may be mistyped', async () => {
       await fails(
         'remove-role rob@example.com admn',
         1,
@@ -223,7 +223,7 @@ describe('The command latchkey accounts', () => {
       );
     });
 
-    it('The actions accept an account’s id, and say where to look for an unknown account', async () => {
+    it('Role commands accept an account’s id, and say where to look for an unknown account', async () => {
       const id = await inTheStore(async ({ accounts }) => (await accounts.findByEmail('rob@example.com'))?.id);
       await succeeds(`add-role ${id} user`);
       await fails(
@@ -245,7 +245,7 @@ describe('The command latchkey accounts', () => {
     'add ann@example.com --password=hunter2': 'accounts has no option --password',
   };
   for (const [line, message] of Object.entries(misunderstood)) {
-    it(`The command rejects "accounts ${line}" with the reason and exit code 2`, () => fails(line, 2, message));
+    it(`The program rejects "accounts ${line}" with the reason and exit code 2`, () => fails(line, 2, message));
   }
 });
 

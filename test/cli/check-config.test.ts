@@ -21,7 +21,7 @@ describe('The command latchkey check-config', () => {
   });
   afterEach(() => directory.remove());
 
-  it('The command summarizes a valid file without its secrets and exits with 0', async () => {
+  it('"check-config" summarizes a valid file without its secrets and exits with 0', async () => {
     directory.write('latchkey.yaml', VALID);
     const { code, out, err } = await directory.run(['check-config'], {
       JOB_SECRET: 'hunter2-the-long-and-longer-version',
@@ -45,7 +45,7 @@ describe('The command latchkey check-config', () => {
     );
   });
 
-  it('The command prints every problem of the named file and exits with 1', async () => {
+  it('"check-config" prints every problem of the named file and exits with 1', async () => {
     directory.write('other.yaml', VALID.replace('https://login', 'http://login').replace('type: spa', 'type: spb'));
     const { code, out, err } = await directory.run(['check-config', '--config', 'other.yaml']);
     assert.deepEqual([code, out], [1, '']);
@@ -60,7 +60,7 @@ describe('The command latchkey check-config', () => {
     );
   });
 
-  it('The command warns about unsafe settings of a usable file', async () => {
+  it('"check-config" warns about unsafe settings of a usable file', async () => {
     directory.write('latchkey.yaml', VALID.replace('{ env: JOB_SECRET }', '{ file: job }'));
     directory.write('job', 'hunter2-the-long-and-longer-version');
     const { code, err } = await directory.run(['check-config']);
@@ -71,7 +71,7 @@ describe('The command latchkey check-config', () => {
     );
   });
 
-  it('The command refuses weak client secrets, even from separate files, and prints none of them', async () => {
+  it('"check-config" refuses weak client secrets, even from separate files, and prints none of them', async () => {
     directory.write(
       'latchkey.yaml',
       VALID.replace('{ env: JOB_SECRET }', '{ file: job }\n    previous_secret: { env: OLD }'),
@@ -88,7 +88,7 @@ describe('The command latchkey check-config', () => {
     );
   });
 
-  it('The command warns about account passwords that the first start would refuse', async () => {
+  it('"check-config" warns about account passwords that the first start would refuse', async () => {
     directory.write(
       'latchkey.yaml',
       `issuer: https://login.example.com
@@ -109,7 +109,7 @@ accounts:
     assert.ok(!err.includes('password1234567'));
   });
 
-  it('The command names a missing file', async () => {
+  it('"check-config" names a missing file', async () => {
     const { code, err } = await directory.run(['check-config', '--config', 'none.yaml']);
     assert.equal(code, 1);
     assert.match(

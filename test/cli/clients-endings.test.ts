@@ -51,7 +51,7 @@ default_resource: '${api}'
       return answer !== 'invalid_client';
     };
 
-    it('The command disable revokes the tokens of a configured client, and enable allows new ones', async () => {
+    it('"clients disable" revokes the tokens of a configured client, and enable allows new ones', async () => {
       const { issuer, origins } = setup.nodes;
       const notes = await inNewBrowser(issuer);
       const photos = await inNewBrowser(issuer, { browser: notes.browser, clientId: 'demo-photos' });
@@ -79,7 +79,7 @@ default_resource: '${api}'
       assert.ok(await setup.takes((await inNewBrowser(issuer, { browser: notes.browser })).tokens['access_token']));
     });
 
-    it('The command roll-secret keeps the previous secret valid until the next roll', async () => {
+    it('"clients roll-secret" keeps the previous secret valid until the next roll', async () => {
       await addJob();
       const token = await ask('job', FIRST.JOB_SECRET);
       const { out, err } = await setup.latchkey('clients roll-secret job');
@@ -99,7 +99,7 @@ default_resource: '${api}'
       assert.ok(await setup.takes(token));
     });
 
-    it('The option --now of roll-secret revokes the leaked secret and everything that it opened', async () => {
+    it('"clients roll-secret --now" revokes the leaked secret and everything that it opened', async () => {
       await addJob();
       const token = await ask('job', FIRST.JOB_SECRET);
       const others = await ask('demo-service', 'demo-service-secret');
@@ -111,7 +111,7 @@ default_resource: '${api}'
       assert.ok(await setup.takes(others));
     });
 
-    it('The command remove revokes all tokens of the client', async () => {
+    it('"clients remove" revokes all tokens of the client', async () => {
       await addJob();
       const token = await ask('job', FIRST.JOB_SECRET);
       assert.ok(await setup.takes(token));
@@ -119,7 +119,7 @@ default_resource: '${api}'
       await setup.untilRefused(token);
     });
 
-    it('The command explains what to do about a client that it cannot change', async () => {
+    it('"latchkey clients" explains what to do about a client that it cannot change', async () => {
       const cases: Record<string, RegExp> = {
         'roll-secret demo-web':
           /"demo-web" is defined in the configuration: in the demo, move its secret to previous_secret, .*"latchkey revoke --client demo-web"/,

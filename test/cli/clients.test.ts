@@ -135,7 +135,7 @@ describe('The command latchkey clients', () => {
   const places = async (): Promise<string[]> =>
     (await listed()).map(({ client_id: id, where }) => `${String(id)}: ${String(where)}`);
 
-  it('The list shows the clients of the configuration and of the store in one table', async () => {
+  it('"clients list" shows the clients of the configuration and of the store in one table', async () => {
     await run('add job.yaml', FIRST);
     const { code, out, err } = await run('list');
     assert.deepEqual([code, err], [0, '']);
@@ -148,7 +148,7 @@ job        machine  Nightly job  store
     );
   });
 
-  it('The JSON list shows every setting without secrets and their hashes', async () => {
+  it('"clients list --json" shows every setting without secrets and their hashes', async () => {
     await run('add job.yaml', FIRST);
     const [shop, job, ...others] = await listed();
     assert.deepEqual([shop?.['where'], shop?.['client_id'], others], ['configuration', 'shop', []]);
@@ -176,7 +176,7 @@ job        machine  Nightly job  store
     assert.match(out, /^job {8}machine {2}a\uFFFD\[2Kb\uFFFD\uFFFDc\uFFFD {2}store$/m);
   });
 
-  it('The command adds several clients with secrets from files beside their file', async () => {
+  it('"clients add" accepts several clients with secrets from files beside their file', async () => {
     mkdirSync(join(directory.path, 'apps'));
     directory.write('apps/job', 'of-the-file-k3F9s0QzP1x7Yt5Vb2Lm8Nc4Rd6Wg0HjAeUiOoSaTzE\n');
     chmodSync(join(directory.path, 'apps/job'), 0o600);
@@ -190,14 +190,14 @@ job        machine  Nightly job  store
     assert.equal(out, 'added client "job" in sqlite:store.db\nadded client "other" in sqlite:store.db\n');
   });
 
-  it('The command adds no client with a weak secret', async () => {
+  it('"clients add" refuses a client with a weak secret', async () => {
     const { code, out, err } = await run('add job.yaml', { JOB_SECRET: 'abc' });
     assert.deepEqual([code, out], [1, '']);
     assert.match(err, /job\.yaml:4 {2}secret: client "job": can be guessed: .*; generate one with latchkey secret new/);
     assert.doesNotMatch((await run('list')).out, /job/);
   });
 
-  it('The command warns about a secret file that everybody can read, and adds the client', async () => {
+  it('"clients add" warns about a secret file that everybody can read, and adds the client', async () => {
     directory.write('secret', 'of-the-file-k3F9s0QzP1x7Yt5Vb2Lm8Nc4Rd6Wg0HjAeUiOoSaTzE');
     chmodSync(join(directory.path, 'secret'), 0o644);
     directory.write('job.yaml', JOB.replace('{ env: JOB_SECRET }', '{ file: secret }'));
@@ -209,7 +209,7 @@ job        machine  Nightly job  store
     );
   });
 
-  it('The command leaves no plain secret in the store', async () => {
+  it('"clients add" leaves no plain secret in the store', async () => {
     await run('add job.yaml', FIRST);
     const files = readdirSync(directory.path).filter((name) => name.startsWith('store.db'));
     const bytes = Buffer.concat(files.map((name) => readFileSync(join(directory.path, name))));
@@ -217,7 +217,7 @@ job        machine  Nightly job  store
     assert.ok(!bytes.includes(FIRST.JOB_SECRET));
   });
 
-  it('The command adds no client of a file that has a problem, and opens no store', async () => {
+  it('"clients add" adds no client of a file that has a problem, and opens no store', async () => {
     directory.write(
       'bad.yaml',
       `clients:\n  - ${JOB.trimEnd().replaceAll('\n', '\n    ')}\n  - { client_id: shop, client_name: Shop, type: spa }\n`,
@@ -235,7 +235,7 @@ job        machine  Nightly job  store
     assert.match(await run('list').then(({ out }) => out), /^client_id .*\nshop [^\n]*\n$/);
   });
 
-  it('The command names a missing file', async () => {
+  it('"clients add" names a missing file', async () => {
     const { code, err } = await run('add none.yaml');
     assert.equal(code, 1);
     assert.match(
@@ -244,7 +244,7 @@ job        machine  Nightly job  store
     );
   });
 
-  it('The command reports an unknown client, and explains how to remove one of the configuration', async () => {
+  it('"clients remove" reports an unknown client, and explains how to remove one of the configuration', async () => {
     const none = await run('remove job');
     assert.deepEqual(none, { code: 1, out: '', err: 'latchkey: there is no client "job" in sqlite:store.db\n' });
     const { code, out, err } = await run('remove shop');
@@ -256,7 +256,7 @@ job        machine  Nightly job  store
     );
   });
 
-  it('The command removes the stored client that a configured client has replaced', async () => {
+  it('"clients remove" removes the stored client that a configured client has replaced', async () => {
     await run('add job.yaml', FIRST);
     configure(`  - ${JOB.trimEnd().replaceAll('\n', '\n    ')}\n`);
     assert.deepEqual(await places(), ['shop: configuration', 'job: configuration', 'job: store']);
@@ -265,7 +265,7 @@ job        machine  Nightly job  store
     assert.deepEqual(await places(), ['shop: configuration', 'job: configuration']);
   });
 
-  it('The command prints an invitation token alone on standard output, and stores it nowhere in plain text', async () => {
+  it('"clients invite" prints an invitation token alone on standard output, and stores it nowhere in plain text', async () => {
     const { code, out, err } = await run('invite --uses 3 --expires 2h');
     assert.equal(code, 0);
     assert.match(out, /^[\w-]{43}\n$/);
@@ -278,7 +278,7 @@ job        machine  Nightly job  store
     for (const name of files) assert.ok(!readFileSync(join(directory.path, name)).includes(out.trim()), name);
   });
 
-  it('The command prints no store password', async () => {
+  it('"latchkey clients" prints no store password', async () => {
     const { code, out, err } = await run('list', { LATCHKEY_STORE: 'redis://me:hunter2-the-long@127.0.0.1:1' });
     assert.equal(code, 1);
     assert.ok(!`${out}${err}`.includes('hunter2'), err);
@@ -301,7 +301,7 @@ job        machine  Nightly job  store
     'invite --expires 366d': '--expires "366d" must be a duration from 1s to 365d',
   };
   for (const [line, message] of Object.entries(misunderstood)) {
-    it(`The command rejects "clients ${line}" with the reason and exit code 2`, async () => {
+    it(`The program rejects "clients ${line}" with the reason and exit code 2`, async () => {
       const { code, out, err } = await run(line);
       assert.deepEqual([code, out], [2, '']);
       assert.equal(err, `latchkey: ${message}\n"latchkey help clients" shows its arguments\n`);

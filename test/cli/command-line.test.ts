@@ -33,7 +33,7 @@ describe('The command line', () => {
     assert.equal(asked.out, out);
   });
 
-  it('The command version prints the version', async () => {
+  it('"latchkey version" prints the version', async () => {
     const { code, out } = await directory.run(['version']);
     assert.equal(code, 0);
     assert.match(out, /^latchkey \d+\.\d+\.\d+ \(Node\.js 2[4-9]\./);
@@ -103,7 +103,7 @@ describe('The command check-config without a configuration', () => {
   const directory = new WorkingDirectory();
   after(() => directory.remove());
 
-  it('The command suggests a file option or latchkey init and exits with 1', async () => {
+  it('"check-config" without a configuration suggests a file option or latchkey init and exits with 1', async () => {
     const { code, out, err } = await directory.run(['check-config']);
     assert.deepEqual([code, out], [1, '']);
     assert.equal(
@@ -127,7 +127,7 @@ describe('A command whose reader closes the pipe', () => {
     return { code, out, err };
   }
 
-  it('The command exits normally without a stack trace', async () => {
+  it('A command whose reader closes the pipe exits normally without a stack trace', async () => {
     const url = `sqlite:${join(directory.path, 'store.db')}`;
     directory.write('latchkey.yaml', 'issuer: http://localhost:3000\nstores: { grants: "sqlite:store.db" }\n');
     await makeStore(url);
@@ -143,7 +143,7 @@ describe('A command whose reader closes the pipe', () => {
     }
   });
 
-  it('The command still completes its work', async () => {
+  it('A command whose reader closes the pipe still completes its work', async () => {
     const ended = await shell(
       '(echo plum cassette harbour | latchkey accounts add ann@example.com --password-file -; echo "ended with $?" >&2) | true',
     );

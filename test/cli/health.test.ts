@@ -30,7 +30,7 @@ describe('The command latchkey health', function () {
     await server.printed(/"ready"/);
   }
 
-  it('The command finds the server at the configured port on all addresses, and reports when it has ended', async () => {
+  it('"latchkey health" finds the server at the configured port on all addresses, and reports when it has ended', async () => {
     const port = await freePort();
     await start(`issuer: http://localhost:3000\nlisten: { host: 0.0.0.0, port: ${port} }\n`);
     for (const options of [[], ['--ready']]) {
@@ -44,7 +44,7 @@ describe('The command latchkey health', function () {
     assert.match(err, new RegExp(`^latchkey: http://127.0.0.1:${port}/healthz does not answer: .*ECONNREFUSED`));
   });
 
-  it('The command finds the server behind its TLS certificate at the port of the environment', async () => {
+  it('"latchkey health" finds the server behind its TLS certificate at the port of the environment', async () => {
     const { cert, key } = certificateFor({ name: [['CN', 'login.example']], dns: 'login.example' });
     directory.write('cert.pem', cert);
     directory.write('key.pem', key);
@@ -54,7 +54,7 @@ describe('The command latchkey health', function () {
     assert.deepEqual([code, err], [0, '']);
   });
 
-  it('The command reports that a draining server is alive but not ready', async () => {
+  it('"latchkey health" reports that a draining server is alive but not ready', async () => {
     const port = await freePort();
     await start(`issuer: http://localhost:3000\nlisten: { port: ${port} }\n`, { LATCHKEY_DRAIN_DELAY: '5m' });
     assert.equal((await directory.run(['health', '--ready'])).code, 0);
@@ -66,7 +66,7 @@ describe('The command latchkey health', function () {
     assert.match(err, /\/readyz answered 503 \{"status":"draining"\}/);
   });
 
-  it('The command cannot know the port of a server that may choose any', async () => {
+  it('"latchkey health" cannot know the port of a server that may choose any', async () => {
     directory.write('latchkey.yaml', 'issuer: http://localhost:3000\nlisten: { port: 0 }\n');
     const { code, err } = await directory.run(['health']);
     assert.equal(code, 1);

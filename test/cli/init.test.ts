@@ -20,7 +20,7 @@ describe('The command latchkey init', () => {
     command(['init', '--config', file, ...line.split(' ').filter(Boolean)], said);
   const read = () => loadConfig({ file, environment: {} });
 
-  it('The default configuration passes check-config, and a server starts with it', async () => {
+  it('The configuration that "latchkey init" writes passes check-config, and a server starts with it', async () => {
     const { code, out, err } = await init('--yes');
     assert.deepEqual([code, err], [0, '']);
     assert.match(out, /^wrote .*latchkey\.yaml\n\nNext:\n {2}latchkey start --config /);
@@ -39,7 +39,7 @@ describe('The command latchkey init', () => {
     assert.equal((await command(['check-config', '--config', file])).code, 0);
   });
 
-  it('The command asks for what the options do not give, and repeats a question after an invalid answer', async () => {
+  it('"latchkey init" asks for what the options do not give, and repeats a question after an invalid answer', async () => {
     const answers = [
       'login',
       'https://login.example.com/',
@@ -64,7 +64,7 @@ describe('The command latchkey init', () => {
     assert.match(out, /resource {12}https:\/\/api\.example\.com/);
   });
 
-  it('The command uses the port and the issuer of the environment, and warns about a different port', async () => {
+  it('"latchkey init" uses the port and the issuer of the environment, and warns about a different port', async () => {
     const environment = { LATCHKEY_PORT: '4000' };
     const { code, err } = await init('--yes', { environment });
     assert.deepEqual([code, err], [0, '']);
@@ -79,14 +79,14 @@ describe('The command latchkey init', () => {
     assert.ok(existsSync(other));
   });
 
-  it('The command writes nothing if the environment would prevent a start', async () => {
+  it('"latchkey init" writes nothing if the environment would prevent a start', async () => {
     const { code, err } = await init('--yes --type web', { environment: { LATCHKEY_PORT: 'http' } });
     assert.equal(code, 1);
     assert.match(err, /LATCHKEY_PORT: must be a number/);
     assert.deepEqual([existsSync(file), existsSync(join(directory.path, 'secrets'))], [false, false]);
   });
 
-  it('The command creates the secret of a web app in a file that only its owner can read', async () => {
+  it('"latchkey init" creates the secret of a web app in a file that only its owner can read', async () => {
     const { code } = await init('--type web --name Shop --app http://localhost:8080 --yes');
     assert.equal(code, 0);
     const path = join(directory.path, 'secrets/shop');
@@ -94,7 +94,7 @@ describe('The command latchkey init', () => {
     assert.equal(read().config.clients[0]?.secret?.reveal(), readFileSync(path, 'utf8').trim());
   });
 
-  it('The command replaces neither a configuration file nor a secret', async () => {
+  it('"latchkey init" replaces neither a configuration file nor a secret', async () => {
     directory.write('latchkey.yaml', 'issuer: https://mine.example.com\n');
     const { code, asked } = await init('', { answers: [] });
     assert.deepEqual([code, asked], [1, []]);
@@ -111,7 +111,7 @@ describe('The command latchkey init', () => {
 });
 
 describe('The command latchkey secret new', () => {
-  it('The command prints a new secret alone on standard output, and the setting for it beside that', async () => {
+  it('"secret new" prints a new secret alone on standard output, and the setting for it beside that', async () => {
     const made = await Promise.all([command(['secret', 'new']), command(['secret', 'new'])]);
     for (const { code, out, err } of made) {
       assert.equal(code, 0);

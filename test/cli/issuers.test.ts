@@ -80,7 +80,7 @@ describe('The command latchkey issuers', () => {
     cluster.assertion({ sub: 'system:serviceaccount:shop:orders', aud: [HERE], ...claims });
   const verdict = ({ out }: Ended): string => out.trimEnd().split('\n').at(-1) ?? '';
 
-  it('The list shows the issuers of the configuration and of the store', async () => {
+  it('"issuers list" shows the issuers of the configuration and of the store', async () => {
     const added = await run('add', 'partner.yaml');
     assert.deepEqual(added, { code: 0, out: 'added issuer "https://partner.example" in sqlite:store.db\n', err: '' });
     const { out } = await run('list');
@@ -95,7 +95,7 @@ https://partner.example  new_account  portal   store
     assert.deepEqual([stored?.['issuer'], stored?.['max_lifetime']], ['https://partner.example', 600]);
   });
 
-  it('The command replaces and removes an issuer of the store', async () => {
+  it('"latchkey issuers" replaces and removes an issuer of the store', async () => {
     await run('add', 'partner.yaml');
     assert.match((await run('add', 'partner.yaml')).out, /^replaced issuer/);
     assert.deepEqual(await run('remove', 'https://partner.example'), {
@@ -107,7 +107,7 @@ https://partner.example  new_account  portal   store
     assert.match((await run('list')).out, /^.*\n.*cluster.*\n$/);
   });
 
-  it('The command refuses an issuer of the configuration or with problems, and names the problems', async () => {
+  it('"issuers add" refuses an issuer of the configuration or with problems, and names the problems', async () => {
     write('partner.yaml', entry(cluster));
     const taken = await run('add', 'partner.yaml');
     assert.equal(taken.code, 1);
@@ -121,12 +121,12 @@ https://partner.example  new_account  portal   store
     assert.match(err, /resources\[0\]: .*is not under resources \(did you mean https:\/\/api\.example\.com\?\)/);
   });
 
-  it('The command explains how to remove an issuer of the configuration', async () => {
+  it('"issuers remove" explains how to remove an issuer of the configuration', async () => {
     const { code, err } = await run('remove', cluster.issuer);
     assert.deepEqual([code, err.includes('remove it from latchkey.yaml, restart the server')], [1, true]);
   });
 
-  it('The action test says what a token would yield, as often as it is asked', async () => {
+  it('"issuers test" says what a token would yield, as often as it is asked', async () => {
     await run('add', 'partner.yaml');
     const token = pod();
     for (const tried of [await run('test', token), await run('test', token)]) {
@@ -143,7 +143,7 @@ https://partner.example  new_account  portal   store
     );
   });
 
-  it('The action test says which check refuses a token and why', async () => {
+  it('"issuers test" says which check refuses a token and why', async () => {
     const refusals: [token: string, reason: string, more?: string[]][] = [
       ['nonsense', 'not_a_jwt'],
       [partner.assertion(), 'issuer_unknown'],
@@ -160,18 +160,18 @@ https://partner.example  new_account  portal   store
     }
   });
 
-  it('The action test reads the token from standard input, where nobody else sees it', async () => {
+  it('"issuers test" reads the token from standard input, where nobody else sees it', async () => {
     const tried = await runWith(`${pod()}\n`, 'test', '-');
     assert.deepEqual([tried.code, tried.err], [0, '']);
     assert.match(verdict(tried), /^The token is accepted: /);
   });
 
-  it('The action test shows no control characters of a token', async () => {
+  it('"issuers test" shows no control characters of a token', async () => {
     const { out } = await run('test', pod({ sub: '\u001B[2J\u202Eevil' }));
     assert.doesNotMatch(out, /[^\n\x20-\x7E\uFFFD]/);
   });
 
-  it('The action test reports an unknown client', async () => {
+  it('"issuers test" reports an unknown client', async () => {
     const { code, err } = await run('test', pod(), '--client', 'nobody');
     assert.deepEqual([code, err], [1, 'latchkey: there is no client "nobody"; "latchkey clients list" shows all\n']);
   });

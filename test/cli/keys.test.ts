@@ -90,7 +90,7 @@ describe('The command latchkey keys', () => {
   };
 
   describe('The action list', () => {
-    it('The list shows the state of every key and its times', async () => {
+    it('"keys list" shows the state of every key and its times', async () => {
       await startNode(-29.5);
       const { code, out, err } = await run('list');
       assert.deepEqual([code, err], [0, '']);
@@ -108,7 +108,7 @@ describe('The command latchkey keys', () => {
       );
     });
 
-    it('The list shows no private half and no secret', async () => {
+    it('"keys list" shows no private half and no secret', async () => {
       await startNode();
       for (const line of ['list', 'list --json', 'export-public']) {
         const { out } = await run(line);
@@ -122,13 +122,13 @@ describe('The command latchkey keys', () => {
       }
     });
 
-    it('The list reports a missing store and creates nothing', async () => {
+    it('"keys list" reports a missing store and creates nothing', async () => {
       const { code, err } = await run('list');
       assert.equal(code, 1);
       assert.match(err, /^latchkey: there is no store at sqlite:store\.db \(stores\.grants in latchkey\.yaml\): /);
     });
 
-    it('The list reports a missing master key and does not create one', async () => {
+    it('"keys list" reports a missing master key and does not create one', async () => {
       await startNode();
       rmSync(masterFile());
       const { code, err } = await run('list');
@@ -139,7 +139,7 @@ describe('The command latchkey keys', () => {
   });
 
   describe('The action rotate', () => {
-    it('The action announces the next key of every algorithm, which signs after its announce time', async () => {
+    it('"keys rotate" announces the next key of every algorithm, which signs after its announce time', async () => {
       await startNode();
       const { code, out } = await run('rotate');
       assert.equal(code, 0);
@@ -153,7 +153,7 @@ describe('The command latchkey keys', () => {
       assert.equal(es256[0]?.signsUntil, es256[1]?.signsFrom);
     });
 
-    it('The action rotates one algorithm, but not again while its next key is announced', async () => {
+    it('"keys rotate" rotates one algorithm, but not again while its next key is announced', async () => {
       await startNode();
       assert.equal((await run('rotate --alg ES256')).code, 0);
       const first = await kidOf('ES256', 'announced');
@@ -162,7 +162,7 @@ describe('The command latchkey keys', () => {
       assert.equal((await listed()).length, 3);
     });
 
-    it('The action refuses an algorithm that the configuration does not list', async () => {
+    it('"keys rotate" refuses an algorithm that the configuration does not list', async () => {
       const { code, err } = await run('rotate --alg ES265');
       assert.equal(code, 1);
       assert.match(err, /keys\.algorithms does not list ES265: it has ES256, RS256 \(did you mean ES256\?\)/);
@@ -170,7 +170,7 @@ describe('The command latchkey keys', () => {
   });
 
   describe('The action revoke', () => {
-    it('The action explains its effects and asks for confirmation', async () => {
+    it('"keys revoke" explains its effects and asks for confirmation', async () => {
       await startNode();
       const kid = await kidOf('ES256');
       const refused = await run(`revoke -- ${kid}`, 'n');
@@ -191,7 +191,7 @@ describe('The command latchkey keys', () => {
       assert.notEqual(await kidOf('ES256'), kid);
     });
 
-    it('The action does nothing if it cannot ask, unless --yes is given', async () => {
+    it('"keys revoke" does nothing if it cannot ask, unless --yes is given', async () => {
       await startNode();
       const kid = await kidOf('RS256');
       const { code, err } = await run(`revoke -- ${kid}`);
@@ -213,7 +213,7 @@ describe('The command latchkey keys', () => {
       assert.equal(out, `revoked ${kid}; ${next} now signs ES256\n`);
     });
 
-    it('The action refuses an unknown key and suggests a similar one', async () => {
+    it('"keys revoke" refuses an unknown key and suggests a similar one', async () => {
       await startNode();
       const kid = await kidOf('ES256');
       const { code, err } = await run(`revoke --yes -- ${kid.slice(0, -1)}`);
@@ -223,7 +223,7 @@ describe('The command latchkey keys', () => {
   });
 
   describe('The action export-public', () => {
-    it('The action prints the key set as /jwks publishes it', async () => {
+    it('"keys export-public" prints the key set as /jwks publishes it', async () => {
       await startNode();
       const { keys } = JSON.parse((await run('export-public')).out) as { keys: Record<string, string>[] };
       assert.deepEqual(
@@ -254,7 +254,7 @@ describe('The command latchkey keys', () => {
       token = freshToken();
     });
 
-    it('The actions create the next keys in the HSM, show where each is, and destroy a revoked one there', async () => {
+    it('The key commands create the next keys in the HSM, show where each is, and destroy a revoked one there', async () => {
       await startNode();
       useHsm();
       const { code, err } = await run('rotate');
@@ -273,7 +273,7 @@ describe('The command latchkey keys', () => {
       assert.match((await run('list')).out, / {2}HSM: \S+$/m);
     });
 
-    it('The action rotate explains that the HSM is unavailable, and revoke still removes a leaked key', async () => {
+    it('"keys rotate" explains that the HSM is unavailable, and revoke still removes a leaked key', async () => {
       await startNode();
       useHsm({ token: 'no such token' });
       const { code, err } = await run('rotate');
@@ -292,7 +292,7 @@ describe('The command latchkey keys', () => {
     const read = (suffix = ''): string => readFileSync(masterFile(suffix), 'utf8');
     const publicKeys = async (): Promise<string> => (await run('export-public')).out;
 
-    it('The action replaces the master key and changes no signing key', async () => {
+    it('"keys rewrap" replaces the master key and changes no signing key', async () => {
       await startNode();
       const [before, present] = [await publicKeys(), read()];
       const { code, out, err } = await run('rewrap --yes');
@@ -310,14 +310,14 @@ describe('The command latchkey keys', () => {
       assert.match((await run('list')).err, /is not the master key of this store/);
     });
 
-    it('The action can be repeated', async () => {
+    it('"keys rewrap" can be repeated', async () => {
       await startNode();
       const before = await publicKeys();
       for (let n = 0; n < 3; n += 1) assert.equal((await run('rewrap --yes')).code, 0);
       assert.equal(await publicKeys(), before);
     });
 
-    it('The action seals the keys under an existing or new key file, and leaves the files to the operator', async () => {
+    it('"keys rewrap" seals the keys under an existing or new key file, and leaves the files to the operator', async () => {
       await startNode();
       const [before, present] = [await publicKeys(), read()];
       const to = join(directory.path, 'next.key');
@@ -329,7 +329,7 @@ describe('The command latchkey keys', () => {
       assert.equal((await run(`rewrap --yes --to ${to}`)).code, 0, 'where it is sealed so already, nothing is lost');
     });
 
-    it('The action changes nothing if the operator says no', async () => {
+    it('"keys rewrap" changes nothing if the operator says no', async () => {
       await startNode();
       const present = read();
       assert.equal((await run('rewrap', '')).code, 1);
@@ -413,7 +413,7 @@ describe('The command latchkey keys', () => {
     'rotate --to x': 'keys rotate does not take --to: latchkey keys rotate [--json] [--alg ALG]',
   };
   for (const [line, message] of Object.entries(misunderstood)) {
-    it(`The command rejects "keys ${line}" with the reason and exit code 2`, async () => {
+    it(`The program rejects "keys ${line}" with the reason and exit code 2`, async () => {
       const { code, err } = await directory.run(['keys', ...line.split(' ').filter(Boolean)]);
       assert.equal(code, 2);
       assert.equal(err, `latchkey: ${message}\n"latchkey help keys" shows its arguments\n`);

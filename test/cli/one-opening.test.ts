@@ -73,7 +73,7 @@ describe('The connections of a command', function () {
   }
 
   for (const line of LINES)
-    it(`The command opens its store once: ${line}`, async () => {
+    it(`A command opens its store once: ${line}`, async () => {
       const words = line.replace('CLIENT', join(server.directory, 'client.yaml')).split(' ');
       const environment = {
         ...besides({ directory: server.directory, issuer: server.issuer, store: redis.url }),

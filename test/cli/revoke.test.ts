@@ -28,7 +28,7 @@ for (const backend of serverStores) {
       ];
     }
 
-    it('The command says what it will revoke, and revokes nothing without confirmation', async () => {
+    it('"latchkey revoke" says what it will revoke, and revokes nothing without confirmation', async () => {
       const alice = await holder();
       const asked = await setup.latchkey(`revoke --account ${ALICE.email}`, { answers: ['n'] });
       assert.deepEqual([asked.code, asked.out], [1, '']);
@@ -41,7 +41,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await left(alice), [true, true, true]);
     });
 
-    it('The command revokes everything of one account and nothing of others', async () => {
+    it('"revoke --account" revokes everything of that account and nothing of others', async () => {
       const [alice, admin] = [await holder(), await holder({ person: ADMIN })];
       await setup.succeeds(`revoke --account ${ALICE.email} --yes`);
       await setup.untilRefused(alice.tokens['access_token']);
@@ -49,7 +49,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await left(admin), [true, true, true]);
     });
 
-    it('The option --before revokes only what was issued before that time', async () => {
+    it('"revoke --before" revokes only what was issued before that time', async () => {
       const early = await holder();
       await sleep(5);
       const instant = new Date().toISOString();
@@ -64,7 +64,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await left(late), [true, true, true]);
     });
 
-    it('The option --client revokes a client’s tokens for all accounts, and reports an unknown client', async () => {
+    it('"revoke --client" revokes a client’s tokens for all accounts, and reports an unknown client', async () => {
       const notes = await holder();
       const photos = await holder({ browser: notes.browser, clientId: 'demo-photos' });
       await setup.succeeds('revoke --client demo-photos --yes');
@@ -76,7 +76,7 @@ for (const backend of serverStores) {
       assert.match(err, /there is currently no client "demo-foto"/);
     });
 
-    it('The option --session ends one session, and names its account and browser', async () => {
+    it('"revoke --session" ends one session, and names its account and browser', async () => {
       const [desk, phone] = [await holder(), await holder({ on: 'a phone' })];
       const shown = JSON.parse(await setup.succeeds(`accounts show ${ALICE.email} --json`)) as {
         sessions: { session: string; browser: string }[];
@@ -92,7 +92,7 @@ for (const backend of serverStores) {
       assert.match(again.err, /there is no session/);
     });
 
-    it('The option --token revokes one access token, or all tokens that belong to a refresh token', async () => {
+    it('"revoke --token" revokes one access token, or all tokens that belong to a refresh token', async () => {
       const [one, other] = [await holder(), await holder()];
       const input = `${one.tokens['access_token']}\n`;
       assert.match(
@@ -107,7 +107,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await left(other), [true, false, false]);
     });
 
-    it('The option --token revokes an opaque access token', async () => {
+    it('"revoke --token" revokes an opaque access token', async () => {
       const one = await holder({ scope: 'openid' });
       const token = one.tokens['access_token'] ?? '';
       const knows = async (): Promise<number> =>
@@ -117,7 +117,7 @@ for (const backend of serverStores) {
       assert.equal(await knows(), 401);
     });
 
-    it('The option --token revokes nothing for a token that this server did not sign', async () => {
+    it('"revoke --token" revokes nothing for a token that this server did not sign', async () => {
       const alice = await holder();
       const token = alice.tokens['access_token'] ?? '';
       const { privateKey } = await generateKeyPair('ES256');
@@ -131,7 +131,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await left(alice), [true, true, true]);
     });
 
-    it('The option --everything revokes all tokens and sessions, and new ones can then be issued', async () => {
+    it('"revoke --everything" revokes all tokens and sessions, and new ones can then be issued', async () => {
       const all = [await holder(), await holder({ person: ADMIN })];
       const machine = async (): Promise<string> => {
         const { body } = await tokenRequest(
@@ -165,7 +165,7 @@ describe('The command latchkey revoke', () => {
     'demo-notes': 'revoke does not take "demo-notes"',
   };
   for (const [line, message] of Object.entries(misunderstood)) {
-    it(`The command rejects "revoke ${line}" with the reason and exit code 2`, async () => {
+    it(`The program rejects "revoke ${line}" with the reason and exit code 2`, async () => {
       const { code, out, err } = await command(['revoke', ...line.split(' ').filter(Boolean)]);
       assert.deepEqual([code, out], [2, '']);
       assert.ok(err.includes(message), err);

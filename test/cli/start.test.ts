@@ -95,7 +95,7 @@ describe('The command latchkey start', function () {
     });
   }
 
-  it('The server creates no master key beside a store that is sealed under another one', async () => {
+  it('"latchkey start" creates no master key beside a store that is sealed under another one', async () => {
     const { server } = await started(FILE);
     server.kill('SIGTERM');
     await server.ended;

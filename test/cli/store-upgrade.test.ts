@@ -81,14 +81,14 @@ describe('The format of a store', function () {
     assert.deepEqual(checked.format, { oldest: NEWEST_FORMAT, writes: NEWEST_FORMAT, reads: NEWEST_FORMAT });
   });
 
-  it('The upgrade is refused while a server that cannot read the new format uses the store', async () => {
+  it('A store upgrade is refused while a server that cannot read the new format uses the store', async () => {
     await assert.rejects(upgradeByNext('yes'), new RegExp(`a server that cannot read format ${NEXT} uses the store`));
     await assert.rejects(upgradeByNext(undefined), /there is no terminal to ask at/);
     const { formats } = await upgradeBesideNobody('no');
     assert.equal(formats.reads, NEWEST_FORMAT);
   });
 
-  it('The command "store upgrade" raises the format and says what it does', async () => {
+  it('"store upgrade" raises the format and says what it does', async () => {
     let calls = 0;
     const { code, said, formats } = await upgradeBesideNobody('yes', () => (calls += 1));
     assert.deepEqual([code, calls, formats], [0, 1, { oldest: NEXT, writes: NEXT, reads: NEXT }]);

@@ -83,7 +83,7 @@ describe('The command latchkey store', function () {
   }
 
   describe('The action backup', () => {
-    it('The action writes a private backup file while the server runs, and says what it contains', async () => {
+    it('"store backup" writes a private backup file while the server runs, and says what it contains', async () => {
       const { access_token: token = '' } = await tokensFor(issuer, { parameters: { scope: SCOPE } });
       const { code, out, err } = await backup('first');
       assert.equal(code, 0, err);
@@ -98,7 +98,7 @@ describe('The command latchkey store', function () {
       for (const secret of [token, 'alice', 'account:']) assert.ok(!text.includes(secret), secret);
     });
 
-    it('The action warns about a key file that everybody on the machine can read', async () => {
+    it('"store backup" warns about a key file that everybody on the machine can read', async () => {
       const line = `backup ${file('no')} --key-file ${file('open.key')}`;
       const warning = /every user of this machine may read .*open\.key: run chmod 600/;
       for (const [mode, isOpen] of [
@@ -111,7 +111,7 @@ describe('The command latchkey store', function () {
       }
     });
 
-    it('The action refuses to replace a file, and refuses a missing, short or unsuitable key', async () => {
+    it('"store backup" refuses to replace a file, and refuses a missing, short or unsuitable key', async () => {
       assert.match((await backup('first')).err, /first already exists and is not replaced/);
       const missing = await run(`backup ${file('no')}`);
       assert.deepEqual([missing.code, missing.err.includes('needs --key-file FILE')], [2, true], missing.err);
@@ -127,7 +127,7 @@ describe('The command latchkey store', function () {
   describe('The action restore', () => {
     const target = (): string => `sqlite:${file('refused.db')}`;
 
-    it('The action refuses a cut or altered file and wrong keys, and creates no store', async () => {
+    it('"store restore" refuses a cut or altered file and wrong keys, and creates no store', async () => {
       const whole = readFileSync(file('first'));
       writeFileSync(file('cut'), whole.subarray(0, whole.length - 100));
       assert.match((await restore('cut', target())).err, /cut/);
@@ -146,7 +146,7 @@ describe('The command latchkey store', function () {
       assert.equal(existsSync(file('refused.db')), false);
     });
 
-    it('The action asks first and changes nothing without a yes', async () => {
+    it('"store restore" asks first and changes nothing without a yes', async () => {
       const line = ['store', 'restore', file('first'), '--key-file', keyFile];
       const environment = besides({ directory: keys, issuer, store: target() });
       const { code, err } = await command(line, { environment, answers: ['no'] });
@@ -155,7 +155,7 @@ describe('The command latchkey store', function () {
       assert.equal(existsSync(file('refused.db')), false);
     });
 
-    it('The action refuses a file that was replaced while it asked the operator', async () => {
+    it('"store restore" refuses a file that was replaced while it asked the operator', async () => {
       const swapped = file('swapped');
       writeFileSync(swapped, readFileSync(file('first')));
       assert.equal((await backup('other-backup')).code, 0);
@@ -174,7 +174,7 @@ describe('The command latchkey store', function () {
       assert.equal((await contents(`sqlite:${file('from-swapped.db')}`)).size, 0);
     });
 
-    it('The action refuses a store that is not empty', async () => {
+    it('"store restore" refuses a store that is not empty', async () => {
       const before = await contents(source);
       const { code, err } = await restore('first', source);
       assert.equal(code, 1);
@@ -182,7 +182,7 @@ describe('The command latchkey store', function () {
       assert.equal((await contents(source)).size, before.size);
     });
 
-    it('The action refuses a full grants store, even at a second attempt, and leaves the records store empty', async () => {
+    it('"store restore" refuses a full grants store, even at a second attempt, and leaves the records store empty', async () => {
       const [records, grants] = [`sqlite:${file('separate-records.db')}`, `sqlite:${file('full-grants.db')}`];
       const full = await openStore(grants, systemClock);
       await full.set('session:1', {});
@@ -204,7 +204,7 @@ describe('The command latchkey store', function () {
       }
     });
 
-    it('The action refuses a full records store even if its grants are half restored', async () => {
+    it('"store restore" refuses a full records store even if its grants are half restored', async () => {
       const [records, grants] = [`sqlite:${file('full-records.db')}`, `sqlite:${file('half-grants.db')}`];
       const full = await openStore(records, systemClock);
       await full.set('account:1', {});
@@ -230,7 +230,7 @@ describe('The command latchkey store', function () {
   });
 
   describe('A backup that was made during the removal of an account', () => {
-    it('The restored store contains nothing of the removed account, so its address is free', async () => {
+    it('A restored store contains nothing of the removed account, so its address is free', async () => {
       const { masterKey } = await descriptionOf('first');
       const record = (key: string, value: object): Item => ({
         kind: 'record',
@@ -263,7 +263,7 @@ describe('The command latchkey store', function () {
       assert.deepEqual(kept.toSorted(), [...whole, ...others].toSorted());
     });
 
-    it('The restore remains incomplete if a server uses the store meanwhile', async () => {
+    it('A restore remains incomplete if a server uses the store meanwhile', async () => {
       const place = `sqlite:${file('used-by-a-server.db')}`;
       const store = await openStore(place, systemClock);
       const loads = [await Load.begin(store, { by: 'restore', source: 'one', place })];
@@ -287,7 +287,7 @@ describe('The command latchkey store', function () {
       });
       after(() => running.stop());
 
-      it('The restored store has accounts, clients and keys, but no session or token remains valid', async () => {
+      it('A restored store has accounts, clients and keys, but no session or token remains valid', async () => {
         const browser = new Browser();
         const parameters = { scope: SCOPE };
         const forApi = await tokensFor(issuer, {
@@ -338,7 +338,7 @@ describe('The command latchkey store', function () {
         }
       });
 
-      it('The filled store refuses a second restore', async () => {
+      it('A filled store refuses a second restore', async () => {
         const { code, err } = await restore('first', running.url);
         assert.deepEqual([code, err.includes('is not empty')], [1, true], err);
       });
@@ -346,7 +346,7 @@ describe('The command latchkey store', function () {
   }
 
   describe('The action check', () => {
-    it('The action prints the sizes by kind and finds invalid records', async () => {
+    it('"store check" prints the sizes by kind and finds invalid records', async () => {
       const clean = await run('check');
       assert.equal(clean.code, 0, clean.err);
       assert.match(clean.out, /^kind +items +size$/m);
@@ -391,7 +391,7 @@ describe('The command latchkey store', function () {
   });
 
   describe('The option --repair of check', () => {
-    it('The option repairs expiries and dangling index entries, deletes no record, and reports its work', async () => {
+    it('"store check --repair" repairs expiries and dangling index entries, deletes no record, and reports its work', async () => {
       const store = await openStore(source, systemClock);
       const damaged = new DatabaseSync(file('source.db'));
       try {
@@ -424,7 +424,7 @@ describe('The command latchkey store', function () {
       }
     });
 
-    it('The action reports the growth of each kind since the last check', async () => {
+    it('"store check" reports the growth of each kind since the last check', async () => {
       await run('check');
       const store = await openStore(source, systemClock);
       for (const at of [1, 2, 3]) await store.set(`consent:grown:${at}`, {});
@@ -468,7 +468,7 @@ describe('The command latchkey store', function () {
       server = await start(source);
     });
 
-    it('The action refuses a source in use, a missing source, a full target and incomplete options', async () => {
+    it('"store copy" refuses a source in use, a missing source, a full target and incomplete options', async () => {
       assert.match((await copy(source, `sqlite:${file('no.db')}`)).err, /a server uses .*: stop every server/);
       assert.match((await copy(`sqlite:${file('none.db')}`, source)).err, /there is no store at/);
       await server.close();
@@ -482,7 +482,7 @@ describe('The command latchkey store', function () {
       assert.equal((await copy(source, full, ' --only all')).code, 2);
     });
 
-    it('The action accepts passwords only from a file or standard input, not from the command line', async () => {
+    it('"store copy" accepts passwords only from a file or standard input, not from the command line', async () => {
       for (const url of ['rediss://:secret@redis.example.com', 'postgres://latchkey:secret@pg1,pg2/latchkey']) {
         const { code, err } = await run(`copy --from ${url} --to sqlite:x`);
         assert.deepEqual([code, err.includes('everybody on this machine could read')], [2, true], err);
@@ -501,7 +501,7 @@ describe('The command latchkey store', function () {
       assert.equal((await run(`copy --from ${source} --from-file - --to sqlite:x`)).code, 2);
     });
 
-    it('The action creates no tables in an empty source', async () => {
+    it('"store copy" creates no tables in an empty source', async () => {
       const empty = await postgres.start();
       stopped.push(empty);
       const { code, err } = await copy(empty.url, `sqlite:${file('of-nothing.db')}`);
@@ -532,7 +532,7 @@ describe('The command latchkey store', function () {
       await assert.rejects(start(target), /is incomplete/);
     });
 
-    it('The action resumes after an interruption, and servers refuse the copy until it is complete', async () => {
+    it('"store copy" resumes after an interruption, and servers refuse the copy until it is complete', async () => {
       const target = `sqlite:${file('interrupted.db')}`;
       const store = await openStore(target, systemClock);
       const wrong = [...(await contents(source)).values()].filter(({ key }) => key.startsWith('account'));
@@ -555,7 +555,7 @@ describe('The command latchkey store', function () {
       assert.equal(code, 0, err);
     });
 
-    it('The action copies everything between all backends, including sessions and used tokens', async () => {
+    it('"store copy" copies everything between all backends, including sessions and used tokens', async () => {
       let from = source;
       for (const backend of [...durable.slice(1), sqlite]) {
         const running = await backend.start();
@@ -576,7 +576,7 @@ describe('The command latchkey store', function () {
       }
     });
 
-    it('The option --only separates records and grants', async () => {
+    it('"store copy --only" separates records and grants', async () => {
       const [records, grants] = [`sqlite:${file('records.db')}`, `sqlite:${file('grants.db')}`];
       for (const [to, role] of [
         [records, 'records'],

@@ -37,7 +37,7 @@ describe('The store of a command', () => {
     });
   }
 
-  it('The command does not write to an empty Redis', async () => {
+  it('A command does not write to an empty Redis', async () => {
     const redis = await startRedis({ appendonly: true });
     try {
       const environment = { LATCHKEY_RECORDS_STORE: redis.url };
@@ -53,7 +53,7 @@ describe('The store of a command', () => {
     }
   });
 
-  it('The command finds the store beside the configuration file, whatever its working directory', async () => {
+  it('A command finds the store beside the configuration file, whatever its working directory', async () => {
     await makeStore(`sqlite:${database}`);
     const password = { input: 'plum cassette harbour' };
     const added = await run('accounts add ann@example.com --password-file -', password);
@@ -64,7 +64,7 @@ describe('The store of a command', () => {
     assert.ok(!existsSync(join(directory.path, '.latchkey')));
   });
 
-  it('The command uses the store of the demo if there is no configuration, and says so', async () => {
+  it('A command uses the store of the demo if there is no configuration, and says so', async () => {
     const none = await directory.run(['accounts', 'list']);
     assert.match(
       none.err,
@@ -80,7 +80,7 @@ describe('The store of a command', () => {
     assert.deepEqual([code, out], [0, 'email  name  roles  state  id\n']);
   });
 
-  it('The command opens neither a demo store with a configuration nor a configured store without one', async () => {
+  it('A command opens neither a demo store with a configuration nor a configured store without one', async () => {
     await makeStore(`sqlite:${database}`, 'demo');
     const foreign = await run('accounts list');
     assert.match(foreign.err, /was created by the demo, .*a configured server does not open it/);
@@ -92,7 +92,7 @@ describe('The store of a command', () => {
     assert.deepEqual([ended.code, ended.out], [1, '']);
   });
 
-  it('The command refuses the demo password for an account', async () => {
+  it('A command refuses the demo password for an account', async () => {
     await makeStore(`sqlite:${database}`);
     const refusal = 'This is the password of the Latchkey demo, which everybody knows. Choose another.';
     for (const input of ['latchkey-demo', 'Latchkey-Demo\n']) {
@@ -105,7 +105,7 @@ describe('The store of a command', () => {
     assert.ok(err.includes(refusal), err);
   });
 
-  it('The command opens a store without the secrets, certificates and HSM that it does not use', async () => {
+  it('A command opens a store without the secrets, certificates and HSM that it does not use', async () => {
     directory.write(
       'etc/latchkey.yaml',
       `issuer: https://login.example.com

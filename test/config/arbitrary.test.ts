@@ -37,11 +37,11 @@ const anything = fc.letrec((tie) => ({
 })).value;
 
 describe('Arbitrary configurations', () => {
-  it('The parser reads or refuses arbitrary text', () => {
+  it('The configuration parser reads or refuses arbitrary text', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (text) => isReadOrRefused(text)));
   });
 
-  it('The parser reads or refuses text that consists of YAML syntax', () => {
+  it('The configuration parser reads or refuses text that consists of YAML syntax', () => {
     const signs = fc.constantFrom(
       '- ',
       ': ',
@@ -73,14 +73,14 @@ describe('Arbitrary configurations', () => {
     );
   });
 
-  it('The parser reads or refuses trees of any shape under the known settings', () => {
+  it('The configuration parser reads or refuses trees of any shape under the known settings', () => {
     fc.assert(
       fc.property(fc.dictionary(sections, anything), (tree) => isReadOrRefused(stringify(tree))),
       { numRuns: 300 },
     );
   });
 
-  it('The parser reads or refuses clients of any shape', () => {
+  it('The configuration parser reads or refuses clients of any shape', () => {
     const clients = fc.array(fc.dictionary(clientKeys, anything), { maxLength: 3 });
     fc.assert(
       fc.property(clients, (list) => isReadOrRefused(stringify({ issuer: 'https://a.example', clients: list }))),
@@ -88,7 +88,7 @@ describe('Arbitrary configurations', () => {
     );
   });
 
-  it('The parser reads or refuses any environment', () => {
+  it('The configuration parser reads or refuses any environment', () => {
     const names = fc.constantFrom(
       'ISSUER',
       'HOST',

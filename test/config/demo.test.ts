@@ -82,7 +82,7 @@ describe('Demo mode', () => {
     }
   });
 
-  it('A refusal names the environment variable that is wrong', () => {
+  it('A demo mode refusal names the environment variable that is wrong', () => {
     assert.deepEqual(refused({ LATCHKEY_WORKERS: '0', LATCHKEY_LOG_LEVEL: 'inf' }), [
       'LATCHKEY_WORKERS: must be at least 1',
       'LATCHKEY_LOG_LEVEL: must be one of trace, debug, info, warn, error, silent (did you mean info?)',

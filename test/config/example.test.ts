@@ -95,7 +95,7 @@ function withoutSecrets(tree: unknown): unknown {
 }
 
 describe('The example configuration', () => {
-  it('The example is a valid configuration without warnings', () => {
+  it('The example configuration is valid without warnings', () => {
     const folder = mkdtempSync(join(tmpdir(), 'latchkey-example-'));
     try {
       for (const name of ['secrets', 'tls', 'hsm', 'breached']) mkdirSync(join(folder, name));
@@ -136,7 +136,7 @@ describe('The example configuration', () => {
     }
   });
 
-  it('The example shows every setting', () => {
+  it('The example configuration shows every setting', () => {
     const shown = new Set(SETTINGS.map(general));
     assert.deepEqual(
       settingsOf(configSchema).filter((name) => !shown.has(name)),
@@ -144,7 +144,7 @@ describe('The example configuration', () => {
     );
   });
 
-  it('The example states a default exactly for the settings that have one', () => {
+  it('The example configuration states a default exactly for the settings that have one', () => {
     const withDefault = new Set(SETTINGS.filter(hasDefault).map(general));
     const stated = new Set(SETTINGS.filter((setting) => statedDefault(setting) !== undefined).map(general));
     assert.deepEqual([...stated].toSorted(), [...withDefault].toSorted());
@@ -153,12 +153,12 @@ describe('The example configuration', () => {
   for (const setting of SETTINGS.filter(({ path }) => path[0] !== 'accounts' || path.length === 1)) {
     const stated = statedDefault(setting);
     if (stated === undefined || !hasDefault(setting)) continue;
-    it(`The example states the true default of ${pathText(setting.path)}: ${stated}`, () => {
+    it(`The example configuration states the true default of ${pathText(setting.path)}: ${stated}`, () => {
       assert.deepEqual(meaning(setting.path, parseYaml(stated)), meaning(setting.path, undefined));
     });
   }
 
-  it('The example states the true default of an account’s roles', () => {
+  it('The example configuration states the true default of an account’s roles', () => {
     const account = (roles: string) =>
       parse(`issuer: https://a.example\naccounts: [{ email: a@b.example, name: A, password: { env: P }${roles} }]`, {
         environment: { P: 'a-value-that-is-long-enough' },

@@ -563,12 +563,12 @@ accounts:
 
 describe('A configuration file', () => {
   for (const [what, [text, problems]] of Object.entries(BAD)) {
-    it(`The file is refused for ${what}`, () => {
+    it(`A configuration file is refused for ${what}`, () => {
       assert.deepEqual(problemsOf(text, { environment: { ...ENVIRONMENT, SHORT: 'tooshort' } }), problems);
     });
   }
 
-  it('The file needs only an issuer', () => {
+  it('A configuration file needs only an issuer', () => {
     const { config, warnings } = parse(ISSUER);
     assert.equal(config.issuer, 'https://login.example.com');
     assert.equal(config.tokens.access_token, 900);
@@ -583,18 +583,18 @@ describe('A configuration file', () => {
     'http://127.0.0.1',
     'http://[::1]:3000',
   ]) {
-    it(`The file may have the issuer ${issuer}`, () => {
+    it(`A configuration file may have the issuer ${issuer}`, () => {
       assert.equal(parse(`issuer: ${issuer}`).config.issuer, issuer);
     });
   }
 
-  it('The file may list redirect URIs of web, loopback and native apps', () => {
+  it('A configuration file may list redirect URIs of web, loopback and native apps', () => {
     const uris = ['https://a.example/cb?x=1', 'http://localhost:3001/cb', 'http://127.0.0.1/cb', 'com.example.app:/cb'];
     const { config } = parse(client(...SPA, `redirect_uris: ${JSON.stringify(uris)}`));
     assert.deepEqual(config.clients[0]?.redirect_uris, uris);
   });
 
-  it('The file may repeat values by anchors a limited number of times', () => {
+  it('A configuration file may repeat values by anchors a limited number of times', () => {
     const { config } = parse(`${ISSUER}\nsign_up: { roles: &roles [user] }\naccounts: []\nlisten: { aliases: *roles }`);
     assert.deepEqual(config.listen.aliases, ['user']);
     const bomb = Array.from({ length: 12 }, (_, level) =>
@@ -603,12 +603,12 @@ describe('A configuration file', () => {
     assert.deepEqual(problemsOf(bomb.join('\n')), ['- has more than 100 aliases that refer to each other']);
   });
 
-  it('The parser refuses a file that is nested too deep or is too large', () => {
+  it('The configuration parser refuses a file that is nested too deep or is too large', () => {
     assert.equal(problemsOf('['.repeat(5_000))[0], '1 is nested too deeply');
     assert.deepEqual(problemsOf(`# ${'x'.repeat(1_048_576)}`), ['- is larger than 1 MiB']);
   });
 
-  it('The file cannot reach the prototypes of the settings', () => {
+  it('A configuration file cannot reach the prototypes of the settings', () => {
     assert.deepEqual(problemsOf(`${ISSUER}\n__proto__: { workers: 9 }\nconstructor: 1`), [
       '2 __proto__: is not a setting: docs/latchkey.example.yaml lists all',
       '3 constructor: is not a setting: docs/latchkey.example.yaml lists all',
@@ -638,7 +638,7 @@ describe('A configuration file', () => {
     }
   });
 
-  it('A missing file is reported like any other problem', () => {
+  it('A missing configuration file is reported like any other problem', () => {
     const { problems } = refusal(() => loadConfig({ file: 'no-such.yaml', environment: {} }));
     assert.deepEqual(problems, [
       {

@@ -208,7 +208,7 @@ const WRONG: [text: string, line: string][] = [
 
 describe('The report about a wrong configuration', () => {
   for (const [text, line] of WRONG) {
-    it(`The report names path, value and fix: ${line}`, () => {
+    it(`The configuration report names path, value and fix: ${line}`, () => {
       const { problems } = refusal(() => parse(text, { environment: LONG }));
       const lines = problems.map((problem) =>
         describeProblems('', [problem])

@@ -53,7 +53,7 @@ describe('Store URLs', () => {
     ],
     ['REDISS+cluster://a/', { ...REDIS, topology: 'cluster', tls: true, nodes: [node('a', 6379)] }],
   ] as const) {
-    it(`The parser reads ${url}`, () => {
+    it(`The store URL parser reads ${url}`, () => {
       assert.deepEqual(parseStoreUrl(url), expected);
     });
   }
@@ -89,12 +89,12 @@ describe('Store URLs', () => {
     ['postgres://me@h/d%zz', /database that is not percent-encoded/],
     ['redis+cluster://h/1', /only the database 0/],
   ] as const) {
-    it(`The parser refuses "${url}" with the reason`, () => {
+    it(`The store URL parser refuses "${url}" with the reason`, () => {
       assert.throws(() => parseStoreUrl(url), reason);
     });
   }
 
-  it('A refusal never repeats the URL, which may contain a password', () => {
+  it('A refusal never repeats the store URL, which may contain a password', () => {
     for (const url of [
       'postgres://me:hunter2@h',
       'postgres://me:hunter2@h/d?x=hunter2',

@@ -30,7 +30,7 @@ describe('Sign-in attempts', () => {
     return assert.fail('the pauses do not grow');
   }
 
-  it('The first five attempts are free, and then the pause doubles each time up to an hour', async () => {
+  it('The first five sign-in attempts are free, and then the pause doubles each time up to an hour', async () => {
     for (let turn = 0; turn < 5; turn += 1) assert.equal(await wait(stranger), 0);
     const pauses: number[] = [];
     for (let turn = 0; turn < 14; turn += 1) {
@@ -44,7 +44,7 @@ describe('Sign-in attempts', () => {
     assert.deepEqual(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]);
   });
 
-  it('Attempts during a pause do not lengthen it', async () => {
+  it('Sign-in attempts during a pause do not lengthen it', async () => {
     await insist(stranger, 10);
     const before = await wait(stranger);
     for (let turn = 0; turn < 20; turn += 1) assert.equal(await wait(stranger), before);
@@ -53,7 +53,7 @@ describe('Sign-in attempts', () => {
     assert.equal(await wait(stranger), 2 * before);
   });
 
-  it('The limit counts all of fifty simultaneous attempts at two nodes', async () => {
+  it('The attempt limit counts all of fifty simultaneous attempts at two nodes', async () => {
     const [one, other] = [open(), open(place.again())];
     const answers = await Promise.all(
       Array.from({ length: 50 }, (_, turn) => (turn % 2 === 0 ? one : other).check(stranger)),
@@ -62,13 +62,13 @@ describe('Sign-in attempts', () => {
     assert.ok((await other.check(stranger)).wait > 0);
   });
 
-  it('All nodes share one count', async () => {
+  it('All nodes share one count of sign-in attempts', async () => {
     const [one, other] = [open(), open(place.again())];
     for (let turn = 0; turn < 5; turn += 1) await one.check(stranger);
     assert.ok((await other.check(stranger)).wait > 0);
   });
 
-  it('One account gets fewer than a hundred attempts a day, from one address or from a thousand', async () => {
+  it('One account gets fewer than a hundred sign-in attempts a day, from one address or from a thousand', async () => {
     assert.ok((await insist(stranger, 24 * HOUR)) < 50);
     let through = 0;
     const end = place.clock.now() + 24 * HOUR * 1000;
@@ -80,7 +80,7 @@ describe('Sign-in attempts', () => {
     assert.ok(through > 20 && through < 100, String(through));
   });
 
-  it('The limit per address covers all accounts and does not affect another address', async () => {
+  it('The attempt limit per address covers all accounts and does not affect another address', async () => {
     let through = 0;
     for (let turn = 0; turn < 120; turn += 1) {
       if ((await wait({ ...stranger, email: `person-${turn}@example.com` })) === 0) through += 1;
@@ -89,7 +89,7 @@ describe('Sign-in attempts', () => {
     assert.equal(await wait({ ...owner, email: 'person-119@example.com' }), 0);
   });
 
-  it('All addresses of an IPv6 /64 count as one', async () => {
+  it('All addresses of an IPv6 /64 count as one address for sign-in attempts', async () => {
     for (let turn = 0; turn < 5; turn += 1) {
       assert.equal(await wait({ ...stranger, address: `2001:db8:1:2::${turn}` }), 0);
     }
@@ -101,7 +101,7 @@ describe('Sign-in attempts', () => {
     ['/56', 300, (turn: number) => `2001:db8:1:${(turn & 0xff).toString(16)}`],
     ['/48', 500, (turn: number) => `2001:db8:1:${((turn * 0x101) & 0xffff).toString(16)}`],
   ] as const) {
-    it(`An IPv6 ${block} gets few attempts an hour and needs few counters, whatever addresses it uses`, async () => {
+    it(`An IPv6 ${block} gets few sign-in attempts an hour and needs few counters, whatever addresses it uses`, async () => {
       const end = place.clock.now() + HOUR * 1000;
       let through = 0;
       for (let turn = 0; place.clock.now() < end && through <= most; turn += 1) {
@@ -138,7 +138,7 @@ describe('Sign-in attempts', () => {
     assert.equal(await wait({ ...owner, knownDevice: 'phone' }), 0);
   });
 
-  it('Each known device of an account has its own limited count', async () => {
+  it('Each known device of an account has its own limited count of sign-in attempts', async () => {
     const phone = { ...owner, knownDevice: 'phone' };
     assert.ok((await insist(phone, 24 * HOUR)) < 50);
     assert.ok((await wait(phone)) > 0);
@@ -147,7 +147,7 @@ describe('Sign-in attempts', () => {
     assert.equal(await wait(owner), 0);
   });
 
-  it('All known devices of an account share a limit, beyond which they count as strangers', async () => {
+  it('All known devices of an account share an attempt limit, beyond which they count as strangers', async () => {
     const devices = Array.from({ length: 12 }, (_, turn) => ({
       ...owner,
       knownDevice: `device-${turn}`,
@@ -201,7 +201,7 @@ describe('Sign-in attempts', () => {
     assert.equal(await wait({ ...owner, address: '192.0.2.77' }), 0);
   });
 
-  it('An attempt that was not made leaves every count unchanged', async () => {
+  it('A sign-in attempt that was not made leaves every count unchanged', async () => {
     for (let turn = 0; turn < 700; turn += 1) {
       const { wait: pause, counted } = await open().check(owner);
       assert.equal(pause, 0);
@@ -209,7 +209,7 @@ describe('Sign-in attempts', () => {
     }
   });
 
-  it('An attempt that a shared limit refuses does not count for its account', async () => {
+  it('A sign-in attempt that a shared limit refuses does not count for its account', async () => {
     let refused = 0;
     for (let hour = 0; hour < 6; hour += 1) {
       for (let turn = 0; turn < 99; turn += 1) await wait({ ...stranger, email: `person-${turn}@example.com` });
@@ -227,7 +227,7 @@ describe('Sign-in attempts', () => {
     'from an address': owner,
     'on a device': { ...owner, knownDevice: 'phone' },
   })) {
-    it(`The count of attempts ${kind} starts again after a success`, async () => {
+    it(`The count of sign-in attempts ${kind} starts again after a success`, async () => {
       for (let round = 0; round < 3; round += 1) {
         for (let turn = 0; turn < 4; turn += 1) assert.equal(await wait(who), 0);
         await open().succeeded(who);
@@ -253,14 +253,14 @@ describe('Sign-in attempts', () => {
     assert.ok((await wait(crowd(101))) > 0);
   });
 
-  it('The counts expire after a day', async () => {
+  it('The counts of sign-in attempts expire after a day', async () => {
     await insist(stranger, HOUR);
     assert.ok((await wait(stranger)) > 0);
     place.clock.advance(24 * HOUR);
     for (let turn = 0; turn < 5; turn += 1) assert.equal(await wait(stranger), 0);
   });
 
-  it('The limit accepts any email, address and device', async () => {
+  it('The attempt limit accepts any email, address and device', async () => {
     const text = fc.string({ unit: 'binary', maxLength: 60 });
     await fc.assert(
       fc.asyncProperty(text, text, fc.option(text, { nil: undefined }), async (email, address, knownDevice) => {

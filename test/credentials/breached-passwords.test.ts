@@ -29,7 +29,7 @@ describe('Breached passwords', () => {
     return file;
   }
 
-  it('The check finds exactly the passwords whose hashes are in the sorted file', async () => {
+  it('The breached password check finds exactly the passwords whose hashes are in the sorted file', async () => {
     const hashes = many.map(hashOf);
     const forms: [lines: string[], end: string][] = [
       [hashes.map((one, index) => `${one}:${index + 1}`), '\n'],
@@ -45,18 +45,18 @@ describe('Breached passwords', () => {
     assert.deepEqual(failures, []);
   });
 
-  it('The check works with an empty file and with a file of one line', async () => {
+  it('The breached password check works with an empty file and with a file of one line', async () => {
     assert.equal(await open({ file: fileOf([], '') })('anything'), false);
     const isBreached = open({ file: fileOf([hashOf('one alone')]) });
     assert.deepEqual([await isBreached('one alone'), await isBreached('another')], [true, false]);
   });
 
-  it('The check passes every password if the file is missing, and reports the failure', async () => {
+  it('The breached password check passes every password if the file is missing, and reports the failure', async () => {
     assert.equal(await open({ file: join(directory, 'none') })('anything'), false);
     assert.equal(failures.length, 1);
   });
 
-  it('The check sends only five digits of the hash to the range service', async () => {
+  it('The breached password check sends only five digits of the hash to the range service', async () => {
     const asked: string[] = [];
     let status = 200;
     const server = createServer(({ url = '', headers }, response) => {
@@ -86,7 +86,7 @@ describe('Breached passwords', () => {
     }
   });
 
-  it('The check refuses a range service at a private address that the operator has not allowed', async () => {
+  it('The breached password check refuses a range service at a private address that the operator has not allowed', async () => {
     assert.equal(await open({ range_url: 'https://127.0.0.1/range/' })('anything'), false);
     assert.match(String(failures[0]), /not public/);
   });

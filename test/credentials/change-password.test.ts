@@ -40,7 +40,7 @@ describe('Password changes', () => {
       ...changes,
     });
 
-  it('A change requires the current password, and then only the new one is right', async () => {
+  it('A password change requires the current password, and then only the new one is right', async () => {
     place.clock.advance(60);
     assert.equal((await change()).outcome, 'changed');
     assert.equal(await parts.passwords.verify(ann.id, PRESENT, OPERATOR), 'wrong');
@@ -48,7 +48,7 @@ describe('Password changes', () => {
     assert.equal(await parts.passwords.changedAt(ann.id), place.clock.now());
   });
 
-  it('A change does not overwrite a password that an operator has set meanwhile', async () => {
+  it('A password change does not overwrite a password that an operator has set meanwhile', async () => {
     const set = 'an operator chose this one';
     const result = await change({
       async replace(store) {
@@ -61,7 +61,7 @@ describe('Password changes', () => {
     assert.equal(await parts.passwords.verify(ann.id, NEXT, OPERATOR), 'wrong');
   });
 
-  it('A change with a wrong current password is refused', async () => {
+  it('A password change with a wrong current password is refused', async () => {
     const result = await change({ current: 'a wrong password' });
     assert.deepEqual(result, { outcome: 'problems', problems: { current: 'wrong' } });
     assert.equal(await parts.passwords.verify(ann.id, PRESENT, OPERATOR), 'right');
@@ -75,7 +75,7 @@ describe('Password changes', () => {
     assert.equal(await parts.passwords.verify(ann.id, PRESENT, OPERATOR), 'right');
   });
 
-  it('The result names the faults of both passwords at once, and the attempt counts', async () => {
+  it('A failed password change names the faults of both passwords at once, and the attempt counts', async () => {
     const { hashes } = await countHashes(async () => {
       const result = await change({ current: 'a wrong password', next: 'qwertyuiopasdfgh' });
       assert.deepEqual(result, { outcome: 'problems', problems: { current: 'wrong', next: 'near-common' } });
@@ -100,7 +100,7 @@ describe('Password changes', () => {
     assert.deepEqual(result, { outcome: 'problems', problems: { next: 'same' } });
   });
 
-  it('A change is refused if the account has been disabled meanwhile', async () => {
+  it('A password change is refused if the account has been disabled meanwhile', async () => {
     await parts.accounts.disable(ann.id);
     assert.deepEqual(await change(), { outcome: 'problems', problems: { current: 'wrong' } });
   });

@@ -9,29 +9,29 @@ describe('Known-device tokens', () => {
   const clock = new MovedClock();
   const open = (key = 'k'.repeat(32)) => openKnownDevices({ key, clock, random: systemRandom });
 
-  it('A token identifies its device only for the account that signed in there', () => {
+  it('A known-device token identifies its device only for the account that signed in there', () => {
     const token = open().issue(ann, undefined);
     assert.match(open().verify(token, ann) ?? '', /^[\w-]{22}$/);
     assert.equal(open().verify(token, { ...ann, account: 'acc_bob' }), undefined);
     assert.equal(open('x'.repeat(32)).verify(token, ann), undefined);
   });
 
-  it('A token does not reveal its account', () => {
+  it('A known-device token does not reveal its account', () => {
     assert.doesNotMatch(open().issue(ann, undefined), /ann|v1/);
   });
 
-  it('A token is invalid once the account’s password has changed', () => {
+  it('A known-device token is invalid once the account’s password has changed', () => {
     const token = open().issue(ann, undefined);
     assert.equal(open().verify(token, { ...ann, version: 'v2' }), undefined);
   });
 
-  it('A renewed token keeps its device, and different devices have different tokens', () => {
+  it('A renewed known-device token keeps its device, and different devices have different tokens', () => {
     const device = open().verify(open().issue(ann, undefined), ann);
     assert.equal(open().verify(open().issue(ann, device), ann), device);
     assert.notEqual(open().verify(open().issue(ann, undefined), ann), device);
   });
 
-  it('A token expires, and nobody can extend it', () => {
+  it('A known-device token expires, and nobody can extend it', () => {
     const token = open().issue(ann, undefined);
     clock.advance(KNOWN_DEVICE_LIFE - 1);
     assert.ok(open().verify(token, ann) !== undefined);
@@ -41,7 +41,7 @@ describe('Known-device tokens', () => {
     assert.equal(open().verify([device, Number(expiresAt) + 3600, ...rest].join('.'), ann), undefined);
   });
 
-  it('A token is invalid if any part of it is altered, missing or added', () => {
+  it('A known-device token is invalid if any part of it is altered, missing or added', () => {
     const token = open().issue(ann, undefined);
     for (let position = 0; position < token.length; position += 1) {
       const altered = token.slice(0, position) + (token[position] === 'A' ? 'B' : 'A') + token.slice(position + 1);
@@ -52,7 +52,7 @@ describe('Known-device tokens', () => {
     }
   });
 
-  it('A token identifies its browser even after a password change, but not if it is altered', () => {
+  it('A known-device token identifies its browser even after a password change, but not if it is altered', () => {
     const token = open().issue(ann, undefined);
     assert.equal(open().browser(token), open().verify(token, ann));
     assert.equal(open('x'.repeat(32)).browser(token), undefined);
@@ -60,7 +60,7 @@ describe('Known-device tokens', () => {
     assert.equal(open().browser(token.split('.').slice(0, 3).join('.')), undefined);
   });
 
-  it('The verification of arbitrary text does not throw', () => {
+  it('The verification of arbitrary text as a known-device token does not throw', () => {
     const text = fc.string({ unit: 'binary' });
     fc.assert(
       fc.property(fc.array(text, { maxLength: 4 }), text, (parts, person) => {

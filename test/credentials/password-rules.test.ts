@@ -11,7 +11,7 @@ function assertProblem(passwords: readonly string[], expected: PasswordProblem |
 }
 
 describe('Rules for new passwords', () => {
-  it('The minimum length counts characters, not bytes or code units', () => {
+  it('The minimum password length counts characters, not bytes or code units', () => {
     assertProblem(
       ['correct horse b', 'ü'.normalize('NFD').repeat(3) + 'correct horse', '𝒳𝓎𝓏 horse battery'],
       undefined,
@@ -26,16 +26,16 @@ describe('Rules for new passwords', () => {
     assertProblem([`${long}x`], 'too-long');
   });
 
-  it('The rules require no kinds of characters', () => {
+  it('The password rules require no kinds of characters', () => {
     assertProblem(['onlylowercaseletters', '        a  b   c', '592837461029384', 'ПарольНаКириллице'], undefined);
   });
 
-  it('The rules refuse common passwords in any case', () => {
+  it('The password rules refuse common passwords in any case', () => {
     assertProblem(['password', 'PassWord', 'iloveyou', 'qwertyuiop', 'trustno1', 'ｐａｓｓｗｏｒｄ'], 'common', 8);
     assertProblem(['123456789qwerty', '1qaz2wsx3edc4rfv'], 'common');
   });
 
-  it('The rules refuse repetitions of a short or common piece, and straight runs', () => {
+  it('The password rules refuse repetitions of a short or common piece, and straight runs', () => {
     const repeated = [
       'aaaaaaaaaaaaaaa',
       'abcabcabcabcabcabc',
@@ -46,11 +46,11 @@ describe('Rules for new passwords', () => {
     assertProblem([...repeated, 'abcdefghijklmnop', 'zyxwvutsrqponmlk', '0123456789:;<=>?'], 'common');
   });
 
-  it('The rules accept a password that only contains a common one', () => {
+  it('The password rules accept a password that only contains a common one', () => {
     assertProblem(['password of the heron', 'dragon-lake-monkey-9'], undefined);
   });
 
-  it('The rules refuse a password that consists of the email, the name or the service name', () => {
+  it('The password rules refuse a password that consists of the email, the name or the service name', () => {
     assertProblem(
       ['ann.smith@example.com', 'ANN.SMITH@EXAMPLE', 'smith.example.com1', 'annsmithannsmith!'],
       'like-your-email',
@@ -60,7 +60,7 @@ describe('Rules for new passwords', () => {
     assertProblem(['smith keeps nine herons', 'latchkey 5 grey herons'], undefined);
   });
 
-  it('The rules give a result for any text and any context', () => {
+  it('The password rules give a result for any text and any context', () => {
     const text = fc.string({ unit: 'binary', maxLength: 300 });
     fc.assert(
       fc.property(text, text, text, text, (password, email, name, service) => {

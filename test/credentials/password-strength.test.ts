@@ -19,7 +19,7 @@ describe('Strength of new passwords', () => {
 
   const problem = (password: string) => parts.passwords.problem(password, ann, OPERATOR);
 
-  it('The estimate rejects extended common passwords, keyboard rows, repeats, runs, years and personal words', async () => {
+  it('The strength estimate rejects extended common passwords, keyboard rows, repeats, runs, years and personal words', async () => {
     const weak: [password: string, reason: PasswordProblem][] = [
       ['password1234567', 'near-common'],
       ['iloveyou1234567', 'near-common'],
@@ -39,7 +39,7 @@ describe('Strength of new passwords', () => {
     }
   });
 
-  it('The estimate accepts a few unrelated words in any language, and random passwords', async () => {
+  it('The strength estimate accepts a few unrelated words in any language, and random passwords', async () => {
     const strong = [
       'correct horse battery',
       'plum cassette harbour',
@@ -51,7 +51,7 @@ describe('Strength of new passwords', () => {
     for (const password of strong) assert.equal(await problem(password), undefined, password);
   });
 
-  it('The estimate covers only the start of a long password and runs on another thread', async () => {
+  it('The strength estimate covers only the start of a long password and runs on another thread', async () => {
     const [all, own] = [process.cpuUsage(), process.threadCpuUsage()];
     for (const piece of ['4@8({[<3369&6#!1/|0$5+72%z', '11/11/1111-', 'xK9$mQ2pVz7#'])
       await problem(piece.repeat(30).slice(0, 256));

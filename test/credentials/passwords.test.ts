@@ -72,7 +72,7 @@ describe('Passwords', () => {
     assert.equal(await open().verify(ann, `${'x'.repeat(255)}y`), 'right');
   });
 
-  it('A check takes one hash for an account with a password, without one and for an unknown account', async () => {
+  it('A password check takes one hash for an account with a password, without one and for an unknown account', async () => {
     const [ann, bare] = [newAccount(), newAccount()];
     await open().set(ann, 'correct horse battery');
     for (const account of [ann, bare, undefined]) {
@@ -81,13 +81,13 @@ describe('Passwords', () => {
     }
   });
 
-  it('A check for an unknown account uses the configured parameters', async () => {
+  it('A password check for an unknown account uses the configured parameters', async () => {
     assert.deepEqual(await hashWork(() => open({ ...cheap, passes: 5 }).verify(undefined, 'a wrong password')), [
       'm=1024,t=5,p=1',
     ]);
   });
 
-  it('A check of an oversized password takes no hash, whatever the account', async () => {
+  it('A password check of an oversized password takes no hash, whatever the account', async () => {
     const ann = newAccount();
     await open().set(ann, 'correct horse battery');
     for (const account of [ann, undefined]) {
@@ -99,7 +99,7 @@ describe('Passwords', () => {
   describe('Stronger hash parameters', () => {
     const stronger = { ...cheap, passes: 3 };
 
-    it('The next right sign-in replaces the hash once', async () => {
+    it('The next right sign-in replaces a weak password hash once', async () => {
       const ann = newAccount();
       await open().set(ann, 'correct horse battery');
       assert.equal(await open(stronger).verify(ann, 'a wrong password'), 'wrong');
@@ -112,7 +112,7 @@ describe('Passwords', () => {
       assert.equal(await open(stronger).verify(ann, 'a wrong password'), 'wrong');
     });
 
-    it('A check takes the same work for old, new, missing and unknown accounts, right or wrong', async () => {
+    it('A password check takes the same work for old, new, missing and unknown accounts, right or wrong', async () => {
       const [old, returned, fresh, bare] = [newAccount(), newAccount(), newAccount(), newAccount()];
       for (const account of [old, returned]) await open().set(account, 'correct horse battery');
       const passwords = open(stronger);
@@ -135,7 +135,7 @@ describe('Passwords', () => {
       ]);
     });
 
-    it('The next start forgets parameters that no hash uses any more', async () => {
+    it('The next start forgets hash parameters that no hash uses any more', async () => {
       const [ann, kim] = [newAccount(), newAccount()];
       for (const account of [ann, kim]) await open(stronger).set(account, 'correct horse battery');
       const costs = async (): Promise<unknown> => {
@@ -149,7 +149,7 @@ describe('Passwords', () => {
       assert.deepEqual(await costs(), ['m=1024,t=2,p=1']);
     });
 
-    it('Other nodes learn new parameters within a minute', async () => {
+    it('Other nodes learn new hash parameters within a minute', async () => {
       const other = open();
       await other.verify(undefined, 'a wrong password');
       await open(stronger, place.again()).set(newAccount(), 'correct horse battery');
@@ -158,7 +158,7 @@ describe('Passwords', () => {
       assert.deepEqual(await hashWork(() => other.verify(undefined, 'a wrong password')), both);
     });
 
-    it('A hash is never replaced by a weaker one', async () => {
+    it('A password hash is never replaced by a weaker one', async () => {
       const ann = newAccount();
       await open(stronger).set(ann, 'correct horse battery');
       assert.equal(await open({ ...cheap, memory_kib: 512 }).verify(ann, 'correct horse battery'), 'right');
@@ -175,7 +175,7 @@ describe('Passwords', () => {
     });
   });
 
-  it('The server computes two hashes at a time and reports TooBusy beyond its queue', async () => {
+  it('The server computes two password hashes at a time and reports TooBusy beyond its queue', async () => {
     const passwords = open();
     const account = newAccount();
     await passwords.set(account, 'correct horse battery');
@@ -200,7 +200,7 @@ describe('Passwords', () => {
     assert.equal(answers.filter((answer) => answer === 'too busy').length, 18);
   });
 
-  it('The check and the verification accept arbitrary text without throwing', async () => {
+  it('The password rules and the verification accept arbitrary text without throwing', async () => {
     const passwords = open();
     const ann = newAccount();
     const text = fc.string({ unit: 'binary', maxLength: 40 });

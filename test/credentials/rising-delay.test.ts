@@ -11,7 +11,7 @@ describe('A rising delay', () => {
   });
   afterEach(() => place.remove());
 
-  it('A returned attempt gives no credit if it has already expired', async () => {
+  it('An attempt that is returned to a rising delay gives no credit if it has already expired', async () => {
     const delay = openRisingDelay({ grants: place.store, clock: place.clock, rule: RULE });
     for (let attempt = 0; attempt < 4; attempt += 1) assert.equal(await delay.reserve('somebody'), 0);
     place.clock.advance(RULE.memory + 1);

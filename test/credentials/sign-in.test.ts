@@ -114,7 +114,7 @@ describe('Sign-in', () => {
     assert.equal((await signIn({ ...wrong, deviceToken: second })).outcome, 'wait');
   });
 
-  it('An attempt that the server was too busy to check does not count for the account', async () => {
+  it('A sign-in attempt that the server was too busy to check does not count for the account', async () => {
     const crowd = Array.from({ length: 80 }, (_, turn) =>
       signIn({ ...wrong, email: `person-${turn}@example.com`, address: `10.0.0.${turn}` }),
     );
@@ -125,7 +125,7 @@ describe('Sign-in', () => {
     assert.equal((await signIn(right)).outcome, 'signed-in');
   });
 
-  it('An attempt that the server was too busy to check does not count for the known device', async () => {
+  it('A sign-in attempt that the server was too busy to check does not count for the known device', async () => {
     const tokens = [];
     for (let turn = 0; turn < 12; turn += 1) tokens.push(await tokenOf(right));
     const tries = await Promise.allSettled(tokens.map((deviceToken) => signIn({ ...wrong, deviceToken })));
@@ -163,7 +163,7 @@ describe('Sign-in', () => {
     assert.equal((await signIn({ ...right, address: '203.0.113.4', deviceToken: mine })).outcome, 'signed-in');
   });
 
-  it('Arbitrary input is refused without an error', async () => {
+  it('Arbitrary sign-in input is refused without an error', async () => {
     const text = fc.string({ unit: 'binary', maxLength: 60 });
     await fc.assert(
       fc.asyncProperty(text, text, text, text, async (email, password, address, deviceToken) => {

@@ -33,13 +33,13 @@ describe('Sign-up', () => {
     assert.ok(parts.devices.verify(result.deviceToken, { account: result.account.id, version }) !== undefined);
   });
 
-  it('The result names the faults of all fields at once', async () => {
+  it('A failed sign-up names the faults of all fields at once', async () => {
     const result = await signUp({ ...ann, email: 'ann', name: ' ', password: 'short' });
     const problems = { email: 'not-an-address', name: 'empty', password: 'too-short' };
     assert.deepEqual(result, { outcome: 'problems', problems });
   });
 
-  it('The server checks about 200 forms a minute from one address, including faulty ones', async () => {
+  it('The server checks about 200 sign-up forms a minute from one address, including faulty ones', async () => {
     let checked = 0;
     for (let turn = 0; turn < 210; turn += 1)
       if ((await signUp({ ...ann, password: 'short' })).outcome === 'problems') checked += 1;
@@ -108,7 +108,7 @@ describe('Sign-up', () => {
     assert.equal((await signUp({ ...ann, address: '192.0.2.2' })).outcome, 'signed-up');
   });
 
-  it('All networks of an IPv6 site share one limit', async () => {
+  it('All networks of an IPv6 site share one limit for sign-ups', async () => {
     const outcomes = [];
     for (let turn = 0; turn < 110; turn += 1) {
       const address = `2001:db8:1:${turn.toString(16)}::1`;
@@ -118,7 +118,7 @@ describe('Sign-up', () => {
     assert.equal((await signUp({ ...ann, address: '2001:db8:2::1' })).outcome, 'signed-up');
   });
 
-  it('Arbitrary input gets a result and not an error', async () => {
+  it('Arbitrary sign-up input gets a result and not an error', async () => {
     const text = fc.string({ unit: 'binary', maxLength: 60 });
     await fc.assert(
       fc.asyncProperty(fc.oneof(text, fc.emailAddress()), text, text, text, async (email, name, password, address) => {

@@ -72,7 +72,7 @@ describe('The password grant', () => {
     assert.deepEqual([later.sub, later['auth_time']], [person.sub, person['auth_time']]);
   });
 
-  it('A public first-party client gets DPoP-bound tokens for its default API', async () => {
+  it('A public first-party client gets DPoP-bound tokens by the password grant for its default API', async () => {
     const dpop = await proof(await newHolder(), { htm: 'POST', htu: `${server.issuer}/token` });
     const response = await fetch(`${server.issuer}/token`, {
       method: 'POST',
@@ -89,20 +89,20 @@ describe('The password grant', () => {
     assert.equal(stolen.body['error'], 'invalid_grant');
   });
 
-  it('The grant issues no ID token without openid, and no refresh token to an unregistered client', async () => {
+  it('The password grant issues no ID token without openid, and no refresh token to an unregistered client', async () => {
     const { body } = await ask({ scope: 'email' });
     assert.deepEqual(Object.keys(body).sort(), ['access_token', 'expires_in', 'refresh_token', 'scope', 'token_type']);
     const job = await ask({}, 'old-job:the-secret-of-the-old-app');
     assert.deepEqual([job.status, job.body['refresh_token']], [200, undefined]);
   });
 
-  it('The grant refuses an API that the client may not use, and omits an unknown scope', async () => {
+  it('The password grant refuses an API that the client may not use, and omits an unknown scope', async () => {
     await refused(ask({ resource: 'https://unknown.example' }), 'invalid_target');
     const { body } = await ask({ scope: 'openid made:up' });
     assert.equal(body['scope'], 'openid');
   });
 
-  it('The grant refuses clients that are unregistered, unauthenticated or not first-party', async () => {
+  it('The password grant refuses clients that are unregistered, unauthenticated or not first-party', async () => {
     await refused(ask({}, 'demo-web:demo-web-secret'), 'unauthorized_client');
     const person = { grant_type: 'password', username: ALICE.email, password: ALICE.password };
     await refused(tokenRequest(server.issuer, { ...person, client_id: 'demo-notes' }), 'unauthorized_client');
@@ -117,7 +117,7 @@ describe('The password grant', () => {
     await refused(ask({}, 'theirs:of-somebody-else'), 'unauthorized_client');
   });
 
-  it('The grant gives one answer for a wrong password, an unknown address and a disabled account', async () => {
+  it('The password grant gives one answer for a wrong password, an unknown address and a disabled account', async () => {
     await withAccount(server, ADMIN.email, (accounts, { id }) => accounts.disable(id));
     const answers = await Promise.all([
       refused(ask({ password: 'wrong' }), 'invalid_grant'),
@@ -131,7 +131,7 @@ describe('The password grant', () => {
     await refused(ask({ password: '' }), 'invalid_request');
   });
 
-  it('The grant and the sign-in page share one count of guesses, and the grant sets Retry-After', async () => {
+  it('The password grant and the sign-in page share one count of guesses, and the grant sets Retry-After', async () => {
     const username = 'guessed@example.com';
     const answers = await Promise.all(
       Array.from({ length: 30 }, (_, index) => ask({ username, password: `wrong ${index}` })),

@@ -100,18 +100,18 @@ describe('The key ring', () => {
   }
 
   describe('A new ring', () => {
-    it('A new ring has one signing key per algorithm, and its thumbprint is the kid', async () => {
+    it('A new key ring has one signing key per algorithm, and its thumbprint is the kid', async () => {
       const ring = (await openRing({ algorithms: ['ES256', 'RS256'] })).current();
       assert.deepEqual(ring.signing.map((key) => key.alg).toSorted(), ['ES256', 'RS256']);
       for (const key of ring.keys) assert.equal(key.kid, await calculateJwkThumbprint(key.publicJwk));
     });
 
-    it('A new ring has RSA keys of 2048 bits', async () => {
+    it('A new key ring has RSA keys of 2048 bits', async () => {
       const [key] = (await openRing({ algorithms: ['RS256'] })).current().keys;
       assert.equal(Buffer.from(key?.publicJwk.n ?? '', 'base64url').length * 8, 2048);
     });
 
-    it('Twenty openers of an empty store get the same ring', async () => {
+    it('Twenty openers of an empty store get the same key ring', async () => {
       const rings = await Promise.all(Array.from({ length: 20 }, () => openRing({ algorithms: ['ES256', 'RS256'] })));
       assert.equal(new Set(rings.map((ring) => JSON.stringify(essenceOf(ring.current())))).size, 1);
       assert.equal(rings[0]?.current().keys.length, 2);
@@ -126,13 +126,13 @@ describe('The key ring', () => {
     }
     const ONE_KEY_EACH = /^\{"keys":\[\["ES256","[\w-]{43}"\],\["RS256","[\w-]{43}"\]\],"derived":"\w{64}"\}\n$/;
 
-    it('Four processes that start at once with an empty store get the same ring', async () => {
+    it('Four processes that start at once with an empty store get the same key ring', async () => {
       const outputs = await startedAtOnce(4, `sqlite:${join(directory, 'shared.db')}`);
       assert.equal(new Set(outputs).size, 1, outputs.join(''));
       assert.match(outputs[0] ?? '', ONE_KEY_EACH);
     });
 
-    it('Twenty processes that start at once with an empty Redis get the same ring', async function () {
+    it('Twenty processes that start at once with an empty Redis get the same key ring', async function () {
       this.timeout(60_000);
       const redis = await startRedis({ appendonly: true });
       try {
@@ -147,14 +147,14 @@ describe('The key ring', () => {
   });
 
   describe('An existing ring', () => {
-    it('A reopened ring is unchanged', async () => {
+    it('A reopened key ring is unchanged', async () => {
       const before = (await openRing()).current();
       await records.close();
       records = openSqliteStore(file, systemClock);
       assert.deepEqual(essenceOf((await openRing()).current()), essenceOf(before));
     });
 
-    it('A reopened ring gets a first key for an added algorithm and keeps the others', async () => {
+    it('A reopened key ring gets a first key for an added algorithm and keeps the others', async () => {
       const before = (await openRing()).current();
       const rings = await Promise.all(Array.from({ length: 10 }, () => openRing({ algorithms: ['ES256', 'RS256'] })));
       const after = rings.map((ring) => ring.current().keys.map((key) => key.kid));
@@ -164,7 +164,7 @@ describe('The key ring', () => {
       assert.equal(rings[0]?.current().derive('csrf').toString('hex'), before.derive('csrf').toString('hex'));
     });
 
-    it('A ring does not open under another master key, and remains unchanged', async () => {
+    it('A key ring does not open under another master key, and remains unchanged', async () => {
       const before = essenceOf((await openRing()).current());
       const other = await otherMasterKey();
       await assert.rejects(openRing({ masterKey: other }), (error) => {
@@ -180,7 +180,7 @@ describe('The key ring', () => {
       assert.deepEqual(essenceOf((await openRing()).current()), before);
     });
 
-    it('A ring does not open if its record was forged', async () => {
+    it('A key ring does not open if its record was forged', async () => {
       await openRing();
       const forged = await masterKey.seal(JSON.stringify({ keys: [], cookieKeys: [], root: '' }), 'something else');
       await records.set('key-ring:main', { sealed: forged });
@@ -189,7 +189,7 @@ describe('The key ring', () => {
   });
 
   describe('A stored ring', () => {
-    it('The stored ring reveals no private key and no secret', async () => {
+    it('The stored key ring reveals no private key and no secret', async () => {
       const ring = (await openRing({ algorithms: ['ES256', 'RS256'] })).current();
       const secrets = [...ring.keys.flatMap((key) => privateMembersOf(key.privateJwk)), ...ring.cookieKeys];
       secrets.push(ring.derive('csrf').toString('base64url'));
@@ -206,7 +206,7 @@ describe('The key ring', () => {
   });
 
   describe('A published ring', () => {
-    it('The published keys verify the ring’s signatures by kid', async () => {
+    it('The published keys verify the key ring’s signatures by kid', async () => {
       const ring = (await openRing({ algorithms: ['ES256', 'RS256'] })).current();
       const jwks = createLocalJWKSet({ keys: [...ring.published] });
       for (const { alg, kid, privateJwk } of ring.signing) {
@@ -230,7 +230,7 @@ describe('The key ring', () => {
   });
 
   describe('Derived secrets', () => {
-    it('Derived secrets differ by label and ring, and survive a restart', async () => {
+    it('Derived secrets differ by label and key ring, and survive a restart', async () => {
       const first = (await openRing()).current();
       const again = (await openRing()).current();
       const labels = ['csrf', 'dpop-nonce', 'pairwise', ''];
@@ -251,7 +251,7 @@ describe('The key ring', () => {
   });
 
   describe('A ring that another node changes', () => {
-    it('A refresh reads the ring again and tells whether it has changed', async () => {
+    it('A refresh reads the key ring again and tells whether it has changed', async () => {
       const ring = await openRing();
       const before = ring.current();
       assert.equal(await ring.refresh(), false);
@@ -268,7 +268,7 @@ describe('The key ring', () => {
       assert.equal(before.keys.length, 1, 'a snapshot in use does not change');
     });
 
-    it('A node that missed the notice reads the ring again before the new key signs', async () => {
+    it('A node that missed the notice reads the key ring again before the new key signs', async () => {
       const ring = await openRing({ timetable: { ...TIMETABLE, announce: 71 } });
       const changed = new Promise<RingSnapshot>((resolve) => ring.onChange(resolve));
       const kid = await rotateUnheard();
@@ -293,7 +293,7 @@ describe('The key ring', () => {
       assert.ok(!namesOf(after.keys).includes(kid));
     });
 
-    it('A notice makes a node read the ring again', async () => {
+    it('A notice makes a node read the key ring again', async () => {
       const ring = await openRing();
       const changed = new Promise<RingSnapshot>((resolve) => ring.onChange(resolve));
       const kid = await rotateElsewhere();
@@ -309,7 +309,7 @@ describe('The key ring', () => {
       assert.equal(ring.current().keys.length, 2);
     });
 
-    it('A node that has not read the ring for too long waits for it, as after a pause of the machine', async () => {
+    it('A node that has not read the key ring for too long waits for it, as after a pause of the machine', async () => {
       const ring = await openRing();
       const kid = await rotateUnheard();
       now = NOW + (TIMETABLE.announce - TIMETABLE.cache - TIMETABLE.skew) * 1000;
@@ -320,7 +320,7 @@ describe('The key ring', () => {
       assert.equal(ring.overdue(), undefined);
     });
 
-    it('A node can change a ring whose record differs only in its version, as after a failover', async () => {
+    it('A node can change a key ring whose record differs only in its version, as after a failover', async () => {
       const ring = await openRing();
       const stored = await records.get<{ sealed: string }>('key-ring:main');
       assert.ok(stored !== undefined);
@@ -330,7 +330,7 @@ describe('The key ring', () => {
       assert.ok(ring.current().keys.length > 1);
     });
 
-    it('The age of a ring counts from the start of the read, however long the store took', async () => {
+    it('The age of a key ring counts from the start of the read, however long the store took', async () => {
       let slow = 0;
       const ring = await openRing({
         records: {
@@ -353,7 +353,7 @@ describe('The key ring', () => {
       assert.equal(ring.overdue(), undefined);
     });
 
-    it('An unreadable ring delays requests only once', async () => {
+    it('An unreadable key ring delays requests only once', async () => {
       const failures: unknown[] = [];
       let isAway = false;
       const ring = await openRing({
@@ -378,7 +378,7 @@ describe('The key ring', () => {
       assert.equal(ring.current().keys.length, 2);
     });
 
-    it('A ring that does not open is reported, and the node keeps the previous one', async () => {
+    it('A key ring that does not open is reported, and the node keeps the previous one', async () => {
       const failed = Promise.withResolvers<unknown>();
       const ring = await openRing({ reportFailure: failed.resolve });
       await rotateElsewhere(await otherMasterKey());
@@ -388,7 +388,7 @@ describe('The key ring', () => {
       await assert.rejects(ring.refresh(), { reason: 'wrong' });
     });
 
-    it('A node keeps its ring if the record is gone', async () => {
+    it('A node keeps its key ring if the record is gone', async () => {
       const ring = await openRing();
       const before = ring.current();
       await records.delete('key-ring:main');
@@ -402,7 +402,7 @@ describe('The key ring', () => {
       now = NOW + seconds * 1000;
     };
 
-    it('A ring announces the next key, signs with it and destroys the retired one on its own', async () => {
+    it('A key ring announces the next key, signs with it and destroys the retired one on its own', async () => {
       const ring = await openRing();
       const first = ring.current().signing[0]?.kid;
       later(TIMETABLE.sign - TIMETABLE.announce);
@@ -452,7 +452,7 @@ describe('The key ring', () => {
       assert.deepEqual(failures, [failure]);
     });
 
-    it('A closed ring notifies nobody, even if it was being read', async () => {
+    it('A closed key ring notifies nobody, even if it was being read', async () => {
       const ring = await openRing();
       ring.onChange(() => assert.fail('was told'));
       later(TIMETABLE.sign - TIMETABLE.announce);

@@ -30,7 +30,7 @@ describe('The master key', () => {
     return error.message;
   }
 
-  it('The first use creates a key that only its owner can read, and later uses find it', async () => {
+  it('The first use creates a master key that only its owner can read, and later uses find it', async () => {
     const made = await openKey(true);
     assert.match(await readFile(path, 'utf8'), /^[\w-]{43}\n$/);
     assert.equal((await stat(path)).mode & 0o777, 0o600);
@@ -38,25 +38,25 @@ describe('The master key', () => {
     assert.equal((await openKey(false)).id, made.id);
   });
 
-  it('Simultaneous first uses create one key and leave no drafts', async () => {
+  it('Simultaneous first uses create one master key and leave no drafts', async () => {
     const keys = await Promise.all(Array.from({ length: 50 }, () => openKey(true)));
     assert.equal(new Set(keys.map((key) => key.id)).size, 1);
     assert.deepEqual(await readdir(directory), ['master.key']);
   });
 
-  it('The first use creates a missing directory that is closed to others', async () => {
+  it('The first use creates a missing key directory that is closed to others', async () => {
     const below = join(directory, 'new', 'keys');
     await openMasterKey(below, { create: true, random: systemRandom });
     assert.equal((await stat(below)).mode & 0o077, 0);
   });
 
-  it('A missing key is refused, and not created unless that is allowed', async () => {
+  it('A missing master key is refused, and not created unless that is allowed', async () => {
     assert.match(await refusal('missing', openKey(false)), /^There is no master key at .*keys\/README\.md/);
     assert.deepEqual(await readdir(directory), []);
   });
 
   for (const mode of [0o640, 0o604, 0o620, 0o602, 0o610, 0o666]) {
-    it(`A key file with mode ${mode.toString(8)} is refused, even if a key may be created`, async () => {
+    it(`A master key file with mode ${mode.toString(8)} is refused, even if a key may be created`, async () => {
       await openKey(true);
       await chmod(path, mode);
       const message = await refusal('exposed', openKey(true));
@@ -82,7 +82,7 @@ describe('The master key', () => {
     'bits that no encoder leaves': `${'A'.repeat(42)}B`,
   };
   for (const [what, text] of Object.entries(malformed)) {
-    it(`A key file with ${what} is refused and left unchanged`, async () => {
+    it(`A master key file with ${what} is refused and left unchanged`, async () => {
       await writeFile(path, text, { mode: 0o600 });
       const message = await refusal('malformed', openKey(true));
       assert.match(message, /must be 32 random bytes as 43 characters of base64url/);
@@ -90,21 +90,21 @@ describe('The master key', () => {
     });
   }
 
-  it('A key file that cannot be read is refused with the reason', async () => {
+  it('A master key file that cannot be read is refused with the reason', async () => {
     path = join(path, 'master.key');
     await writeFile(join(directory, 'master.key'), 'a file where the directory should be', { mode: 0o600 });
     const attempt = openMasterKey(join(directory, 'master.key'), { create: true, random: systemRandom });
     assert.match(await refusal('inaccessible', attempt), /ENOTDIR|EEXIST/);
   });
 
-  it('The key opens the text and the bytes that it has sealed', async () => {
+  it('The master key opens the text and the bytes that it has sealed', async () => {
     const key = await openKey(true);
     assert.equal((await key.open(await key.seal('a seed', 'totp'), 'totp')).toString(), 'a seed');
     const bytes = systemRandom.bytes(300);
     assert.deepEqual(await key.open(await key.seal(bytes, 'totp'), 'totp'), bytes);
   });
 
-  it('The key seals the same text to different bytes each time, with only its id in the header', async () => {
+  it('The master key seals the same text to different bytes each time, with only its id in the header', async () => {
     const key = await openKey(true);
     const [first, second] = await Promise.all([key.seal('a seed', 'totp'), key.seal('a seed', 'totp')]);
     assert.notEqual(first, second);
@@ -112,13 +112,13 @@ describe('The master key', () => {
     assert.deepEqual(header, { alg: 'dir', enc: 'A256GCM', kid: key.id });
   });
 
-  it('The key does not open what was sealed for another purpose', async () => {
+  it('The master key does not open what was sealed for another purpose', async () => {
     const key = await openKey(true);
     const sealed = await key.seal('a seed', 'totp:alice');
     assert.match(await refusal('damaged', key.open(sealed, 'totp:mallory')), /"totp:mallory" was damaged or altered/);
   });
 
-  it('The key does not open a text of which any part was altered', async () => {
+  it('The master key does not open a text of which any part was altered', async () => {
     const key = await openKey(true);
     const parts = (await key.seal('a seed', 'totp')).split('.');
     for (const at of [2, 3, 4]) {
@@ -130,7 +130,7 @@ describe('The master key', () => {
     }
   });
 
-  it('The sealed text cannot choose the algorithm', async () => {
+  it('Sealed text cannot choose the algorithm', async () => {
     const key = await openKey(true);
     const parts = (await key.seal('a seed', 'totp')).split('.');
     const header = { alg: 'PBES2-HS256+A128KW', enc: 'A256GCM', p2c: 2 ** 31, p2s: 'AAAA', kid: key.id };
@@ -147,7 +147,7 @@ describe('The master key', () => {
     assert.ok(message.includes(`holds key ${key.id}, the store is sealed under ${lost.id}`), message);
   });
 
-  it('The key does not reveal itself when it is printed', async () => {
+  it('The master key does not reveal itself when it is printed', async () => {
     const key = await openKey(true);
     const secret = (await readFile(path, 'utf8')).trim();
     const shown = inspect(key, { depth: null, showHidden: true }) + JSON.stringify(key);

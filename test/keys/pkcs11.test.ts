@@ -69,7 +69,7 @@ describe('An HSM behind PKCS#11', () => {
     );
   });
 
-  it('The signer lists the keys of one ring and destroys them permanently', async () => {
+  it('The PKCS#11 signer lists the keys of one ring and destroys them permanently', async () => {
     await signer.generate('ES256', 'key_mine', 'my ring');
     await signer.generate('ES256', 'key_theirs', 'their ring');
     assert.deepEqual(await signer.names('my ring'), ['key_mine']);
@@ -80,12 +80,12 @@ describe('An HSM behind PKCS#11', () => {
     await signer.destroy('key_mine');
   });
 
-  it('The signer lists more keys than one search returns', async () => {
+  it('The PKCS#11 signer lists more keys than one search returns', async () => {
     for (let index = 0; index < 18; index++) await signer.generate('ES256', `key_${index}`, 'a large ring');
     assert.equal(new Set(await signer.names('a large ring')).size, 18);
   });
 
-  it('The signer has one key per name, even if a first attempt was interrupted', async () => {
+  it('The PKCS#11 signer has one key per name, even if a first attempt was interrupted', async () => {
     const { data, verify } = sample('ES256');
     await signer.generate('ES256', 'key_twice', OWNER);
     const key = await signer.generate('ES256', 'key_twice', OWNER);
@@ -125,7 +125,7 @@ describe('An HSM behind PKCS#11', () => {
     });
   });
 
-  it('The signer reports that the HSM is away and recovers when it is back', async () => {
+  it('The PKCS#11 signer reports that the HSM is away and recovers when it is back', async () => {
     const { data, verify } = sample('ES256');
     const key = await signer.generate('ES256', 'key_stays', OWNER);
     await withoutHsm(async () => {
@@ -148,21 +148,21 @@ describe('An HSM behind PKCS#11', () => {
       assert.fail('it opened');
     };
 
-    it('The signer does not open if the module is no library', async () => {
+    it('The PKCS#11 signer does not open if the module is no library', async () => {
       assert.match(
         await reasonFor({ module: import.meta.filename }),
         /^keys\.pkcs11\.module \S+pkcs11\.test\.ts is not a PKCS#11 module that can be loaded: .+ Name the library that the maker of your HSM provides for this machine\.$/,
       );
     });
 
-    it('The signer does not open if the token does not exist', async () => {
+    it('The PKCS#11 signer does not open if the token does not exist', async () => {
       assert.match(
         await reasonFor({ token: 'another' }),
         /^keys\.pkcs11\.token "another" is not there: \S+ has ("latchkey test \d+", )+/,
       );
     });
 
-    it('The signer does not open if the PIN is wrong', async () => {
+    it('The PKCS#11 signer does not open if the PIN is wrong', async () => {
       const { token } = freshToken();
       assert.equal(
         await reasonFor({ token, pin: new Secret('0000') }),
@@ -170,12 +170,12 @@ describe('An HSM behind PKCS#11', () => {
       );
     });
 
-    it('The signer does not open if the token does not support an algorithm', async () => {
+    it('The PKCS#11 signer does not open if the token does not support an algorithm', async () => {
       assert.match(await reasonFor({}, ['ES256', 'ML-DSA-44']), /PKCS#11 has no ML-DSA-44/);
     });
   });
 
-  it('The signer never sends a refused PIN to the token again', async () => {
+  it('The PKCS#11 signer never sends a refused PIN to the token again', async () => {
     const wrong = { ...freshToken(), pin: new Secret('0000') };
     const token = new Token(await loadCryptoki(wrong.module), wrong);
     const refusal = async (): Promise<unknown> => token.open().catch((error: unknown) => error);

@@ -81,11 +81,11 @@ describe('A ring of successive keys', () => {
     }),
   );
 
-  it('A ring has one signer at every moment, before, during and after its timetable', () => {
+  it('A key ring has one signer at every moment, before, during and after its timetable', () => {
     fc.assert(fc.property(rings, ({ keys, signedAt }) => assert.equal(signersAt(keys, signedAt).length, 1)));
   });
 
-  it('A ring publishes a signer until the tokens that it signed on time have expired', () => {
+  it('A key ring publishes a signer until the tokens that it signed on time have expired', () => {
     fc.assert(
       fc.property(rings, ({ keys, signedAt, later }) => {
         const last = keys.at(-1);
@@ -96,7 +96,7 @@ describe('A ring of successive keys', () => {
     );
   });
 
-  it('A ring publishes every signer to clients that fetched it within the announce time before', () => {
+  it('A key ring publishes every signer to clients that fetched it within the announce time before', () => {
     fc.assert(
       fc.property(rings, ({ keys, signedAt, skew }) => {
         const [signer] = signersAt(keys, signedAt);
@@ -106,7 +106,7 @@ describe('A ring of successive keys', () => {
     );
   });
 
-  it('A ring gives the same answers whatever the order of its keys', () => {
+  it('A key ring gives the same answers whatever the order of its keys', () => {
     const shuffled = rings.chain((ring) =>
       fc.shuffledSubarray(ring.keys, { minLength: ring.keys.length }).map((other) => ({ ...ring, other })),
     );
@@ -124,7 +124,7 @@ describe('The signing keys of a ring', () => {
   const timetable = { ...REST, sign: 100, announce: 10, publish: 50 };
   const long = START + 1_000_000_000;
 
-  it('A ring has one signing key per algorithm', () => {
+  it('A key ring has one signing key per algorithm', () => {
     const times = firstTimes(START, timetable);
     const keys = [keyNamed('a', times, 'ES256'), keyNamed('b', times, 'RS256')];
     assert.deepEqual(signersAt(keys, START).toSorted(), ['a', 'b']);

@@ -63,21 +63,21 @@ describe('An API that accepts certificate-bound tokens (RFC 8705)', () => {
     error_description: 'The access token is bound to a certificate other than that of this connection',
   };
 
-  it('The API accepts the token on a connection with its certificate', async () =>
+  it('The API accepts a certificate-bound token on a connection with its certificate', async () =>
     assert.deepEqual(await overTls(own), [200, 'account-1']));
 
-  it('The API refuses the token on a connection with another certificate or none', async () => {
+  it('The API refuses a certificate-bound token on a connection with another certificate or none', async () => {
     for (const client of [other, undefined]) assert.deepEqual(await overTls(client), [401, JSON.stringify(refusal)]);
   });
 
-  it('The API refuses the token over plain HTTP, and the verifier refuses it without a request', async () => {
+  it('The API refuses a certificate-bound token over plain HTTP, and the verifier refuses it without a request', async () => {
     await using api = await startApi(issuer);
     const answer = await api.ask({ headers: bearer(token) });
     assert.deepEqual([answer.status, JSON.parse(answer.body)], [401, refusal]);
     await assert.rejects(api.verifier.verify(token), { fault: 'sender_constrained' });
   });
 
-  it('The API reads the certificate only from the header that its owner configured', async () => {
+  it('The API reads the client certificate only from the header that its owner configured', async () => {
     const encoded = (certificate: Certificate): string => encodeURIComponent(certificate.cert);
     await using api = await startApi(issuer, {
       certificate: (request) => {

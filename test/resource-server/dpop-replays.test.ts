@@ -6,7 +6,7 @@ import { returnToPresent, travel } from '../support/clock.ts';
 describe('The memory for used proofs', () => {
   afterEach(returnToPresent);
 
-  it('The memory keeps a proof for the requested time and forgets it after twice that time', () => {
+  it('The replay memory keeps a proof for the requested time and forgets it after twice that time', () => {
     const replays = new MemoryReplays();
     travel(119);
     assert.ok(replays.claim('key', 'one', 120));
@@ -18,7 +18,7 @@ describe('The memory for used proofs', () => {
     assert.ok(replays.claim('key', 'one', 120));
   });
 
-  it('The memory keeps a long-lived proof even if callers with shorter times use it', () => {
+  it('The replay memory keeps a long-lived proof even if callers with shorter times use it', () => {
     const replays = new MemoryReplays();
     travel(299);
     assert.ok(replays.claim('key', 'long', 600));
@@ -29,7 +29,7 @@ describe('The memory for used proofs', () => {
     }
   });
 
-  it('A full memory refuses new proofs, keeps the stored ones and accepts new ones later', () => {
+  it('A full replay memory refuses new proofs, keeps the stored ones and accepts new ones later', () => {
     const replays = new MemoryReplays(4);
     for (const [key, jti] of [
       ['a', '1'],
@@ -46,14 +46,14 @@ describe('The memory for used proofs', () => {
     assert.ok(!replays.claim('b', '2', 120));
   });
 
-  it('One key can use at most half of the memory', () => {
+  it('One key can use at most half of the replay memory', () => {
     const replays = new MemoryReplays(4);
     assert.ok(replays.claim('greedy', '1', 120) && replays.claim('greedy', '2', 120));
     assert.throws(() => replays.claim('greedy', '3', 120), ReplaysUnavailable);
     assert.ok(replays.claim('modest', '1', 120));
   });
 
-  it('The memory still knows a proof after the clock was set back', () => {
+  it('The replay memory still knows a proof after the clock was set back', () => {
     const replays = new MemoryReplays();
     assert.ok(replays.claim('key', 'one', 120));
     travel(-3600);

@@ -56,7 +56,7 @@ describe('An API that listens to the status event stream', () => {
     await sleep(20);
   }
 
-  it('The API authenticates as its client', async () => {
+  it('The API authenticates to the status event stream as its client', async () => {
     const own = await startApi(issuer, { status: { client: { id: 'the api:1', secret: 'top+secret %' } } });
     const asked: (string | undefined)[] = [];
     stream.instead = (request, response) => {
@@ -73,7 +73,7 @@ describe('An API that listens to the status event stream', () => {
     }
   });
 
-  it('The API sends no credentials if it has none', async () => {
+  it('The API sends the stream no credentials if it has none', async () => {
     const asked: (string | undefined)[] = [];
     stream.instead = (request, response) => {
       asked.push(request.headers.authorization);
@@ -282,7 +282,7 @@ describe('An API that listens to the status event stream', () => {
     assert.equal(stream.opened, 0);
   });
 
-  it('The API ends the connection when it is closed, and opens no other', async () => {
+  it('The API ends the stream connection when it is closed, and opens no other', async () => {
     await follow();
     verifier.close();
     await until(() => stream.listeners.size === 0);

@@ -23,7 +23,7 @@ describe('The issuer for tests of an API', () => {
 
   const statusOf = async (token: string): Promise<unknown> => (await api.ask({ headers: bearer(token) })).status;
 
-  it('The issuer mints tokens that the kit accepts and others that it refuses', async () => {
+  it('The test issuer mints tokens that the kit accepts and others that it refuses', async () => {
     const good = await issuer.token({ sub: 'alice', scope: 'notes:read', roles: ['admin'] });
     assert.equal((await api.ask({ headers: bearer(good) })).body, 'for alice');
     assert.equal(await statusOf(await issuer.token()), 403);
@@ -42,14 +42,14 @@ describe('The issuer for tests of an API', () => {
     assert.deepEqual([await statusOf(one), await statusOf(other)], [401, 200]);
   });
 
-  it('The issuer can revoke a token that no API has seen yet', async () => {
+  it('The test issuer can revoke a token that no API has seen yet', async () => {
     const token = await issuer.token({ scope: 'notes:read' });
     issuer.revoke(token);
     assert.equal(await statusOf(token), 401);
     assert.throws(() => issuer.revoke('e30.e30.e30'), Error);
   });
 
-  it('The DPoP client of the issuer sends proofs with nonces that the API accepts', async () => {
+  it('The DPoP client of the test issuer sends proofs with nonces that the API accepts', async () => {
     const client = await issuer.dpopClient();
     const token = await issuer.token({ scope: 'notes:read', cnf: { jkt: client.jkt } });
     const first = await api.ask({ headers: { ...(await client.headers(token, 'GET', `${AUDIENCE}/`)) } });
@@ -59,7 +59,7 @@ describe('The issuer for tests of an API', () => {
     assert.equal(await statusOf(token), 401);
   });
 
-  it('A closed issuer leaves no open port', async () => {
+  it('A closed test issuer leaves no open port', async () => {
     await issuer.close();
     await issuer.close();
     await assert.rejects(fetch(`${issuer.issuer}/jwks`), TypeError);

@@ -161,7 +161,7 @@ describe('The access token verifier', () => {
     it('The verifier refuses a token whose issuer has an extra slash', async () =>
       refuses(await issuer.token({ iss: `${issuer.url}/` }), 'issuer'));
 
-    it('The verifier accepts times that differ by the clock tolerance', async () => {
+    it('The verifier accepts token times that differ by the clock tolerance', async () => {
       const token = await issuer.token({ exp: NOW - 4, nbf: NOW + 5 });
       assert.equal((await verifier.verify(token)).sub, 'account-1');
     });

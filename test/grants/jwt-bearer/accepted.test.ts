@@ -151,7 +151,7 @@ describe('Assertions that the JWT bearer grant accepts', () => {
     return (await verified(server.issuer, idToken, 'demo-notes')).claims.sub ?? '';
   };
 
-  it('The grant accepts a pod’s token by the keys that its cluster publishes, without a client secret', async () => {
+  it('The JWT bearer grant accepts a pod’s token by the keys that its cluster publishes, without a client secret', async () => {
     const assertion = cluster.podToken(server.issuer);
     const { status, body } = await tokenRequest(server.issuer, {
       grant_type: JWT_BEARER,
@@ -170,7 +170,7 @@ describe('Assertions that the JWT bearer grant accepts', () => {
     assert.equal(cluster.asked, 1);
   });
 
-  it('The grant accepts a token from jsonwebtoken and issues a token for the linked account', async () => {
+  it('The JWT bearer grant accepts a token from jsonwebtoken and issues a token for the linked account', async () => {
     const assertion = jsonwebtoken.sign({ department: 'sales' }, partner.privateKey, {
       algorithm: 'RS256',
       keyid: 'partner-1',
@@ -210,7 +210,7 @@ describe('Assertions that the JWT bearer grant accepts', () => {
       await records.close();
     });
 
-    it('The grant accepts an access token of a person for this server', async () => {
+    it('The JWT bearer grant accepts an access token of a person for this server', async () => {
       const { access_token: assertion = '' } = await tokensFor(other.issuer, {
         parameters: { resource: server.issuer, scope: 'openid' },
       });
@@ -219,7 +219,7 @@ describe('Assertions that the JWT bearer grant accepts', () => {
       assert.notEqual(claims['sub'], aliceThere);
     });
 
-    it('The grant refuses an access token for another API and an ID token', async () => {
+    it('The JWT bearer grant refuses an access token for another API and an ID token', async () => {
       const tokens = await tokensFor(other.issuer, { parameters: { scope: 'openid notes:read' } });
       for (const assertion of [tokens['access_token'] ?? '', tokens['id_token'] ?? '']) {
         const { status, body } = await bring(assertion);

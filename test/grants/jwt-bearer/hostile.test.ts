@@ -572,10 +572,11 @@ describe('Hostile assertions for the JWT bearer grant', function () {
   };
 
   for (const [what, [reason, make, more, basic]] of Object.entries(ROWS)) {
-    it(`The grant refuses an assertion that ${what}: ${reason}`, () => refused(make(partners), reason, more, basic));
+    it(`The JWT bearer grant refuses an assertion that ${what}: ${reason}`, () =>
+      refused(make(partners), reason, more, basic));
   }
 
-  it('The grant refuses an assertion that was used before: replayed', async () => {
+  it('The JWT bearer grant refuses an assertion that was used before: replayed', async () => {
     const assertion = partners.partner.assertion();
     assert.equal((await server.judge({ assertion })).status, 200);
     await refused(assertion, 'replayed');
@@ -584,7 +585,7 @@ describe('Hostile assertions for the JWT bearer grant', function () {
     await refused(partners.partner.assertion({ jti, sub: 'their-alice', exp: now() + 200 }), 'replayed');
   });
 
-  it('The grant refuses a used assertion that has expired within the clock tolerance: replayed', async () => {
+  it('The JWT bearer grant refuses a used assertion that has expired within the clock tolerance: replayed', async () => {
     const assertion = partners.partner.assertion({ iat: now() - 100, exp: now() - 5 });
     assert.equal((await server.judge({ assertion })).status, 200);
     // Longer than the store keeps the shortest-lived record.
@@ -592,7 +593,7 @@ describe('Hostile assertions for the JWT bearer grant', function () {
     await refused(assertion, 'replayed');
   });
 
-  it('The grant accepts a good assertion of each issuer, so only the faults above were refused', async () => {
+  it('The JWT bearer grant accepts a good assertion of each issuer, so only the faults above were refused', async () => {
     const good = [partners.partner.assertion(), partners.rsa.assertion(), idJag(partners), ciToken(partners)];
     for (const assertion of good) {
       const { status, body } = await server.judge({ assertion, scope: 'orders:read' });
@@ -603,19 +604,19 @@ describe('Hostile assertions for the JWT bearer grant', function () {
     }
   });
 
-  it('The grant refuses an unregistered client before it uses up the assertion', async () => {
+  it('The JWT bearer grant refuses an unregistered client before it uses up the assertion', async () => {
     const assertion = partners.partner.assertion();
     const { status, body } = await server.judge({ assertion }, `ungranted:${SECRETS.SECRET}`);
     assert.deepEqual([status, body['error']], [400, 'unauthorized_client']);
     assert.equal((await server.judge({ assertion })).status, 200);
   });
 
-  it('The grant answers a request without an assertion with invalid_request', async () => {
+  it('The JWT bearer grant answers a request without an assertion with invalid_request', async () => {
     const { status, body } = await server.judge({});
     assert.deepEqual([status, body['error']], [400, 'invalid_request']);
   });
 
-  it('The table has a row for every check of the grant', () => {
+  it('The table has a row for every check of the JWT bearer grant', () => {
     const tested = new Set(['replayed', ...Object.values(ROWS).map(([reason]) => reason)]);
     assert.deepEqual(
       CHECKS.map(({ reason }) => reason).filter((reason) => !tested.has(reason)),

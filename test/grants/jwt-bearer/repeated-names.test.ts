@@ -14,7 +14,7 @@ describe('Repeated names in JSON', () => {
     'that is a JavaScript property': '{"__proto__":1,"__proto__":2}',
   };
   for (const [where, json] of Object.entries(repeating)) {
-    it(`The check finds a repeated name ${where}`, () => assert.equal(repeatsName(json), true));
+    it(`The JSON check finds a repeated name ${where}`, () => assert.equal(repeatsName(json), true));
   }
 
   const sound: Record<string, string> = {
@@ -25,10 +25,10 @@ describe('Repeated names in JSON', () => {
     'a list of texts': '["a","a"]',
   };
   for (const [what, json] of Object.entries(sound)) {
-    it(`The check finds no repeated name in ${what}`, () => assert.equal(repeatsName(json), false));
+    it(`The JSON check finds no repeated name in ${what}`, () => assert.equal(repeatsName(json), false));
   }
 
-  it('The check takes linear time, even for text that is not JSON', () => {
+  it('The JSON check takes linear time, even for text that is not JSON', () => {
     for (const text of [
       '"' + 'a'.repeat(2_000_000),
       '"'.repeat(2_000_001),
@@ -38,7 +38,7 @@ describe('Repeated names in JSON', () => {
       assert.equal(repeatsName(text), false);
   });
 
-  it('The check finds no repeated name in JSON.stringify output, and one in every repeated member', () => {
+  it('The JSON check finds no repeated name in JSON.stringify output, and one in every repeated member', () => {
     fc.assert(
       fc.property(fc.json(), fc.string(), (json, name) => {
         assert.equal(repeatsName(json), false);

@@ -200,7 +200,7 @@ describe('Subjects of assertions', () => {
     });
   });
 
-  it('The new account is usable even if its node died between any two writes', async () => {
+  it('A subject’s new account is usable even if its node died between any two writes', async () => {
     await trust({ is: 'new_account', roles: ['user'] });
     for (let writes = 0, hadDied = true; hadDied; writes += 1) {
       const person = {
@@ -232,7 +232,7 @@ describe('Subjects of assertions', () => {
     });
   });
 
-  it('The grant refuses the subject of a disabled account and accepts it again once it is enabled', async () => {
+  it('The JWT bearer grant refuses the subject of a disabled account and accepts it again once it is enabled', async () => {
     await trust({ is: 'new_account' });
     const xena = { sub: 'n3', email: 'xena@partner.example', email_verified: true };
     const { sub } = await bring(xena);
@@ -242,7 +242,7 @@ describe('Subjects of assertions', () => {
     assert.equal((await bring(xena)).sub, sub);
   });
 
-  it('The grant refuses the assertions of an issuer as soon as it is removed', async () => {
+  it('The JWT bearer grant refuses the assertions of an issuer as soon as it is removed', async () => {
     await trust({ is: 'account', links: { one: 'alice@example.com' } });
     assert.equal((await bring({ sub: 'one' })).status, 200);
     await issuers.remove(partner.issuer);

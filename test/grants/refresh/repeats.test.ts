@@ -123,7 +123,7 @@ describe('Repeated refresh requests', () => {
   const alive = (token: string): Promise<{ refresh: number; access: number }> =>
     liveTokens(server.config.stores.grants, token);
 
-  it('A repeat within the window gets exactly the same answer, including the ID token', async () => {
+  it('A repeated refresh within the window gets exactly the same answer, including the ID token', async () => {
     const token = await firstToken();
     const first = await refreshed(token);
     assert.ok(first.body['id_token'] !== undefined);
@@ -135,7 +135,7 @@ describe('Repeated refresh requests', () => {
     await refreshed(first.body['refresh_token'] ?? '');
   });
 
-  it('A repeat after the window is a replay and revokes the refresh token family with its access tokens', async () => {
+  it('A repeated refresh after the window is a replay and revokes the refresh token family with its access tokens', async () => {
     const token = await firstToken({ more: { scope: 'openid', resource: '' } });
     const { body } = await refreshed(token);
     assert.deepEqual(await alive(token), { refresh: 1, access: 2 });
@@ -146,7 +146,7 @@ describe('Repeated refresh requests', () => {
     assert.equal((await fetch(`${server.issuer}/userinfo`, { headers })).status, 401);
   });
 
-  it('A repeat after the successor was used is a replay and revokes the refresh token family', async () => {
+  it('A repeated refresh after the successor was used is a replay and revokes the refresh token family', async () => {
     const token = await firstToken();
     const second = await refreshed(token);
     const third = await refreshed(second.body['refresh_token'] ?? '');
@@ -155,14 +155,14 @@ describe('Repeated refresh requests', () => {
     assertRefused(await refresh(third.body['refresh_token'] ?? ''));
   });
 
-  it('A repeat from another client is a replay and revokes the refresh token family', async () => {
+  it('A repeated refresh from another client is a replay and revokes the refresh token family', async () => {
     const token = await firstToken();
     const { body } = await refreshed(token);
     assertRefused(await refresh(token, { clientId: 'demo-web' }));
     assertRefused(await refresh(body['refresh_token'] ?? ''));
   });
 
-  it('A repeat with another key or none is a replay and revokes the refresh token family', async () => {
+  it('A repeated refresh with another key or none is a replay and revokes the refresh token family', async () => {
     const [holder, thief] = [await newHolder(), await newHolder()];
     for (const clientId of ['demo-notes', 'demo-web']) {
       for (const other of [{ holder: thief }, {}]) {
@@ -175,7 +175,7 @@ describe('Repeated refresh requests', () => {
     }
   });
 
-  it('A repeat with another certificate or none is a replay and revokes the refresh token family', async () => {
+  it('A repeated refresh with another certificate or none is a replay and revokes the refresh token family', async () => {
     const [own, stolen] = [selfSignedCertificate(), selfSignedCertificate()];
     for (const other of [stolen, undefined]) {
       const by = { clientId: 'bound-web', certificate: own };
@@ -187,7 +187,7 @@ describe('Repeated refresh requests', () => {
     }
   });
 
-  it('A repeat with the same key gets the same answer, but each DPoP proof works once', async () => {
+  it('A repeated refresh with the same key gets the same answer, but each DPoP proof works once', async () => {
     const holder = await newHolder();
     const token = await firstToken({ holder });
     const first = await refreshed(token, { holder });
@@ -198,13 +198,13 @@ describe('Repeated refresh requests', () => {
     assert.equal((await refreshed(token, { holder })).text, first.text);
   });
 
-  it('A repeat gets the same answer whatever the order of its scopes', async () => {
+  it('A repeated refresh gets the same answer whatever the order of its scopes', async () => {
     const token = await firstToken({ more: { scope: 'openid profile notes:read' } });
     const first = await refreshed(token, { more: { scope: 'profile notes:read openid' } });
     assert.equal((await refreshed(token, { more: { scope: 'openid profile notes:read profile' } })).text, first.text);
   });
 
-  it('A repeat for another scope or resource is refused and changes nothing', async () => {
+  it('A repeated refresh for another scope or resource is refused and changes nothing', async () => {
     const token = await firstToken();
     const first = await refreshed(token);
     for (const more of [{ scope: 'openid' }, { resource: apiOf(server.issuer) }]) {
@@ -225,7 +225,7 @@ describe('Repeated refresh requests', () => {
     }
   });
 
-  it('A repeat after the window revokes nothing if its sender disconnects before the answer', async () => {
+  it('A repeated refresh after the window revokes nothing if its sender disconnects before the answer', async () => {
     const token = await firstToken();
     let { body } = await refreshed(token);
     travel(31);
@@ -243,7 +243,7 @@ describe('Repeated refresh requests', () => {
     await refreshed(token);
   });
 
-  it('A repeat is refused once the account is disabled, the session has ended or the token was revoked', async () => {
+  it('A repeated refresh is refused once the account is disabled, the session has ended or the token was revoked', async () => {
     const disabled = await firstToken();
     await refreshed(disabled);
     await withAccount(server, ALICE.email, (accounts, { id }) => accounts.disable(id));
@@ -272,7 +272,7 @@ describe('Repeated refresh requests', () => {
     assertRefused(await refresh(body['refresh_token'] ?? ''));
   });
 
-  it('The repeat window is the one that the client configures', async () => {
+  it('The window for repeated refreshes is the one that the client configures', async () => {
     const token = await firstToken({ clientId: 'demo-web' });
     const first = await refreshed(token, { clientId: 'demo-web' });
     travel(40);
@@ -281,7 +281,7 @@ describe('Repeated refresh requests', () => {
     assertRefused(await refresh(token, { clientId: 'demo-web' }));
   });
 
-  it('A client whose window is 0 gets no repeats, even for simultaneous requests', async () => {
+  it('A client whose window is 0 gets no repeated answers, even for simultaneous requests', async () => {
     const clientId = 'demo-photos';
     const one = await firstToken({ clientId });
     const { body } = await refreshed(one, { clientId });
