@@ -18,18 +18,18 @@ async function answer(message, origin) {
   const [, client, hash, salt] = /^(.+) ([\w-]+)\.([\w-]+)$/.exec(message) ?? [];
   if (client === undefined) return 'error';
   const state = browserState();
-  // Both for every question, so that its answer takes as long for who is signed in as for who is not.
+  // Always does both, so that the response time does not reveal whether the person is signed in.
   const [now, seesCookies] = await Promise.all([
     sha256(`${client} ${origin} ${state} ${salt}`),
     document.hasStorageAccess(),
   ]);
-  // Nobody may be signed out because the browser keeps the cookie from this frame.
+  // If the browser blocks the cookie in this frame, a missing cookie does not mean that the person has signed out.
   if (state === undefined) return seesCookies ? 'changed' : 'error';
   return now === hash ? 'unchanged' : 'changed';
 }
 
 addEventListener('message', async ({ data, origin, source }) => {
-  // A sandboxed page has no origin that an answer could be kept to.
+  // A sandboxed page has the origin `null`, so the response could not be addressed to that page alone.
   if (typeof data !== 'string' || origin === 'null') return;
   source.postMessage(await answer(data, origin).catch(() => 'error'), origin);
 });
