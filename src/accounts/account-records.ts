@@ -187,7 +187,7 @@ export class AccountRecords {
     }
   }
 
-  /** Returns the keys under which the formats of the store hold the claim on an address. */
+  /** Returns the keys of the records that assign an address to its account, one for each format in the store. */
   async #claimsOf(
     email: string,
     { oldest, reads }: Formats,

@@ -18,7 +18,7 @@ export interface ChosenConfig extends LoadedConfig {
 export function chooseConfig(
   named: string | undefined,
   environment: NodeJS.ProcessEnv,
-  options: Pick<LoadOptions, 'areFilesSpared'> = {},
+  options: Pick<LoadOptions, 'mayLackFiles'> = {},
 ): ChosenConfig {
   const file = named ?? configNamedBy(environment) ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined);
   if (file === undefined)

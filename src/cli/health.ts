@@ -15,7 +15,7 @@ export const health: Command = {
 (with --ready: if it can serve requests), and with 1 otherwise.`,
   options: { ...configOption, ready: { summary: 'check whether the server can serve requests (/readyz)' } },
   async run(given, terminal) {
-    const { config } = chooseConfig(textOf(given, 'config'), terminal.environment, { areFilesSpared: true });
+    const { config } = chooseConfig(textOf(given, 'config'), terminal.environment, { mayLackFiles: true });
     const path = given.options['ready'] === true ? '/readyz' : '/healthz';
     const url = healthUrl(config, path);
     try {

@@ -21,7 +21,7 @@ export interface StoreContext {
 }
 
 export function storeContext(given: Arguments, terminal: Terminal): StoreContext {
-  const chosen = chooseConfig(textOf(given, 'config'), terminal.environment, { areFilesSpared: true });
+  const chosen = chooseConfig(textOf(given, 'config'), terminal.environment, { mayLackFiles: true });
   const { grants, records = grants } = chosen.config.stores;
   return { chosen, place: printableStoreUrl(records), given, terminal };
 }

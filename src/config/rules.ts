@@ -74,14 +74,14 @@ export const redirectUriRule: Rule = (text) => {
 };
 
 /** Schemes that a browser or an operating system interprets itself. */
-const NOT_OF_APPS: ReadonlySet<string> = new Set([
+const RESERVED_SCHEMES: ReadonlySet<string> = new Set([
   ...['http', 'https', 'ws', 'wss', 'ftp', 'file', 'filesystem', 'data', 'blob', 'javascript', 'vbscript', 'about'],
   ...['view-source', 'jar', 'resource', 'chrome', 'content', 'intent', 'mailto', 'tel', 'sms', 'callto', 'urn'],
 ]);
 
 /** Checks the name of a scheme that an app can register with the operating system (RFC 8252 §7.1). */
 export const appSchemeRule: Rule = (text) =>
-  /^[a-z][a-z0-9+.-]*$/.test(text) && !NOT_OF_APPS.has(text)
+  /^[a-z][a-z0-9+.-]*$/.test(text) && !RESERVED_SCHEMES.has(text)
     ? undefined
     : 'must be the scheme of an app, such as cursor, without a colon';
 

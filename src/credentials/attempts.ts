@@ -138,11 +138,11 @@ export function openAttempts({ grants, clock }: { grants: Store; clock: Clock })
      */
     async succeeded(counted) {
       const { own, devices, common } = countsFor(delays, counted);
-      await Promise.all([...own.map(({ delay, subject }) => delay.clear(subject)), giveBack([...devices, ...common])]);
+      await Promise.all([...own.map(({ delay, subject }) => delay.clear(subject)), refund([...devices, ...common])]);
     },
     async notMade(counted) {
       const { own, devices, common, work } = countsFor(delays, counted);
-      await giveBack([...own, ...devices, ...common, ...work]);
+      await refund([...own, ...devices, ...common, ...work]);
     },
   };
 }
@@ -182,7 +182,7 @@ async function reserve(own: readonly Count[], others: readonly Count[]): Promise
   const begun = await reserveAll(own);
   if (begun.wait > 0) return begun;
   const rest = await reserveAll(others);
-  if (rest.wait > 0) await giveBack(own);
+  if (rest.wait > 0) await refund(own);
   return rest;
 }
 
@@ -190,10 +190,10 @@ async function reserve(own: readonly Count[], others: readonly Count[]): Promise
 async function reserveAll(counts: readonly Count[]): Promise<{ wait: number; refusedBy: Count[] }> {
   const waits = await Promise.all(counts.map(({ delay, subject }) => delay.reserve(subject)));
   const refusedBy = counts.filter((_, position) => (waits[position] ?? 0) > 0);
-  if (refusedBy.length > 0) await giveBack(counts.filter((count) => !refusedBy.includes(count)));
+  if (refusedBy.length > 0) await refund(counts.filter((count) => !refusedBy.includes(count)));
   return { wait: Math.max(0, ...waits), refusedBy };
 }
 
-async function giveBack(counts: readonly Count[]): Promise<void> {
-  await Promise.all(counts.map(({ delay, subject }) => delay.giveBack(subject)));
+async function refund(counts: readonly Count[]): Promise<void> {
+  await Promise.all(counts.map(({ delay, subject }) => delay.refund(subject)));
 }

@@ -54,20 +54,21 @@ export function openHashing(dependencies: {
   const semaphore = openSemaphore(LIMITS);
   const background = new Background();
   /** Returns the function that hashes for a caller: in the background for one of a crowd, else in this process. */
-  const worker = (isOfCrowd: boolean) => (isOfCrowd ? (job: Argon2Job) => background.run(job) : doArgon2Job);
+  const worker = (isUnknownCaller: boolean) =>
+    isUnknownCaller ? (job: Argon2Job) => background.run(job) : doArgon2Job;
 
   return {
     async hash(text, caller) {
       await costs.inUse(configured);
-      return semaphore.run(caller, (isOfCrowd) => worker(isOfCrowd)({ verb: 'hash', text, options }));
+      return semaphore.run(caller, (isUnknownCaller) => worker(isUnknownCaller)({ verb: 'hash', text, options }));
     },
     async verify(stored, text, caller) {
       const hash = stored ?? hashThatNothingMatches(configured);
       const own = costOfHash(hash);
       const others = new Set([configured, ...(await costs.inUse(own))]);
       others.delete(own);
-      return semaphore.run(caller, async (isOfCrowd) => {
-        const work = worker(isOfCrowd);
+      return semaphore.run(caller, async (isUnknownCaller) => {
+        const work = worker(isUnknownCaller);
         const verdict = await work({ verb: 'verify', text, hash });
         const isRight = verdict === 'right' && stored !== undefined;
         let renewed: string | undefined;

@@ -26,7 +26,7 @@ export interface RisingDelay {
    */
   reserve(subject: string): Promise<number>;
   /** Reduces the count by one attempt. */
-  giveBack(subject: string): Promise<void>;
+  refund(subject: string): Promise<void>;
   /** Forgets the subject's attempts. */
   clear(subject: string): Promise<void>;
 }
@@ -75,7 +75,7 @@ export function openRisingDelay(options: { grants: Store; clock: Clock; rule: De
   return {
     remaining,
     reserve,
-    async giveBack(subject) {
+    async refund(subject) {
       const count = await grants.increment(counter(subject), -1, rule.memory);
       // If the count was already forgotten, sets it to zero again. A negative count would allow further attempts.
       if (count < 0) await grants.increment(counter(subject), 1, rule.memory);

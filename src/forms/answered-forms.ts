@@ -116,7 +116,7 @@ export class AnsweredForms {
     const value = (await this.#grants.get(formKey(form.token)))?.value;
     if (value === undefined || !isAnswered(value) || value.form !== formDigest(form)) return false;
     if (matchingBrowser(context, value.browser) === undefined) return false;
-    giveAnswer(context, openRecord(form.token, value));
+    sendKeptAnswer(context, openRecord(form.token, value));
     return true;
   }
 }
@@ -143,7 +143,7 @@ export function answerOf({ status, res, body }: Context): KeptAnswer {
 }
 
 /** Replaces this request's answer by a stored one. */
-export function giveAnswer(context: Context, { status, headers, body }: KeptAnswer): void {
+export function sendKeptAnswer(context: Context, { status, headers, body }: KeptAnswer): void {
   for (const name of context.res.getHeaderNames()) if (!OWN.includes(name)) context.res.removeHeader(name);
   context.status = status;
   context.body = body;

@@ -32,7 +32,7 @@ export function passwordGrant(dependencies: PasswordGrantDependencies): GrantTyp
       // The scope is checked before the password, so that a faulty request does not count as an attempt.
       const scopes = validateClientScope(context.oidc.provider, context);
       const accountId = await signedIn(context, { username, password }, dependencies);
-      await giveTokens(context, { scopes, accountId, authTime: epochSeconds(dependencies.clock) });
+      await issueTokens(context, { scopes, accountId, authTime: epochSeconds(dependencies.clock) });
     },
   };
 }
@@ -84,7 +84,7 @@ function later(
 }
 
 /** Issues tokens as the code flow does after a sign-in, but without a session. */
-async function giveTokens(
+async function issueTokens(
   context: TokenEndpointGrantContext,
   { scopes, accountId, authTime }: { scopes: ReadonlySet<string>; accountId: string; authTime: number },
 ): Promise<void> {

@@ -8,17 +8,17 @@ import { letOriginRead } from './machine-endpoints.ts';
 import { StoreUnavailable } from '../storage/store.ts';
 
 /** Minimum time in milliseconds between two warnings that strangers can cause. */
-const SELDOM = 60_000;
+const WARNING_PERIOD = 60_000;
 
 /**
  * Limits warnings to one a minute. A misconfigured proxy deserves a warning, but strangers can send wrong hosts on
  * purpose.
  */
-function seldom(): () => boolean {
+function oncePerMinute(): () => boolean {
   let last = -Infinity;
   return () => {
     const now = performance.now();
-    if (now - last < SELDOM) return false;
+    if (now - last < WARNING_PERIOD) return false;
     last = now;
     return true;
   };
@@ -27,7 +27,7 @@ function seldom(): () => boolean {
 /** Catches the errors of later middleware: the client gets the public part, and the log gets the internal reason. */
 export function answerProblems(views: Views, log: Logger): Middleware {
   const pages = problemPages(views);
-  const mayWarn = seldom();
+  const mayWarn = oncePerMinute();
   return async (context, next) => {
     try {
       await next();

@@ -8,8 +8,8 @@ export type Handler = (request: IncomingMessage, response: ServerResponse) => vo
 /** Milliseconds after the start of a drain in which a silent connection may still send a request. */
 const SILENCE = 1000;
 /** Pause in milliseconds, long enough for a busy proxy to use each of its pooled connections. */
-const POOLED = 1000;
-const MOST_TURNS = 1000;
+const POOL_PAUSE = 1000;
+const MAX_TURNS = 1000;
 
 /** Closes one server's connections without losing a request. */
 export class Connections {
@@ -18,7 +18,7 @@ export class Connections {
   /** Connections on which the client has sent no request yet. Node's `close` would wait for them. */
   readonly #silent = new Set<Socket>();
   /** Connections to a TLS port before the handshake, by remote address and port. */
-  readonly #unshaken = new Map<string, Socket>();
+  readonly #beforeHandshake = new Map<string, Socket>();
   #accepted = 0;
   #isLeaving = false;
   #isDraining = false;
@@ -32,7 +32,7 @@ export class Connections {
       if (isTls) this.#awaitHandshake(socket);
     });
     server.on(isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
-      this.#unshaken.delete(remoteEnd(socket));
+      this.#beforeHandshake.delete(remoteEnd(socket));
       this.#silent.add(socket);
       socket.once('close', () => this.#silent.delete(socket));
     });
@@ -52,9 +52,9 @@ export class Connections {
   /** Remembers a connection until its TLS handshake, after which Node emits another socket for it. */
   #awaitHandshake(socket: Socket): void {
     const end = remoteEnd(socket);
-    this.#unshaken.set(end, socket);
+    this.#beforeHandshake.set(end, socket);
     socket.once('close', () => {
-      if (this.#unshaken.get(end) === socket) this.#unshaken.delete(end);
+      if (this.#beforeHandshake.get(end) === socket) this.#beforeHandshake.delete(end);
     });
   }
 
@@ -85,22 +85,22 @@ export class Connections {
    */
   async #closePort(): Promise<void> {
     this.#isLeaving = false;
-    await sleep(POOLED);
-    for (let turns = 0, before = -1; turns < MOST_TURNS && before !== this.#accepted; turns += 1) {
+    await sleep(POOL_PAUSE);
+    for (let turns = 0, before = -1; turns < MAX_TURNS && before !== this.#accepted; turns += 1) {
       before = this.#accepted;
       await turn();
     }
     // The `close` of an HTTP server would close idle connections too.
     NetServer.prototype.close.call(this.#server);
     this.leave();
-    await sleep(POOLED);
+    await sleep(POOL_PAUSE);
   }
 
   #closeIdle(): void {
     this.#isDraining = true;
     this.#server.closeIdleConnections();
     setTimeout(() => {
-      for (const socket of [...this.#silent, ...this.#unshaken.values()]) socket.destroy();
+      for (const socket of [...this.#silent, ...this.#beforeHandshake.values()]) socket.destroy();
     }, SILENCE).unref();
   }
 }

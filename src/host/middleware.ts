@@ -90,7 +90,7 @@ function secureHeaders(issuer: string): Middleware {
   };
 }
 
-const NOT_OURS =
+const UNKNOWN_HOST =
   'is neither the host of the issuer nor in listen.aliases. A proxy must forward Host, or be in listen.trusted_proxies and ' +
   'send the host in X-Forwarded-Host';
 
@@ -99,7 +99,7 @@ export function admitRequests(admitted: (request: object) => Admitted | undefine
   return (context, next) => {
     const admission = admitted(context.req);
     if (admission === undefined)
-      throw new Problem('unknown-host', `host ${context.req.headers.host ?? '(none)'} ${NOT_OURS}`);
+      throw new Problem('unknown-host', `host ${context.req.headers.host ?? '(none)'} ${UNKNOWN_HOST}`);
     recordAdmission(context, admission);
     return next();
   };

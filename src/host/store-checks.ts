@@ -23,14 +23,14 @@ const markerKey: Key<Marker> = keyspace<Marker>('store-marker')('main');
 /** Milliseconds for which the result of a check is reused, to limit test writes. */
 const PERIOD = 1000;
 /** Milliseconds between the checks that run even if nobody requests `/readyz`. */
-const UNASKED = 10_000;
+const BACKGROUND_PERIOD = 10_000;
 /** Milliseconds after which a check fails, so that a hanging store is noticed. */
 const PATIENCE = 2000;
 const PROBE_LIFE = 60;
 /** Lifetime of the marker in seconds in a store for grants alone. In a store for records it never expires. */
 const MARKER_LIFE = 30 * 86_400;
 /** Milliseconds for which a loss of data is reported. */
-const SHOWN = 3_600_000;
+const LOSS_REPORTED_FOR = 3_600_000;
 
 export type StoreFault = 'store unavailable' | 'clock differs';
 
@@ -55,7 +55,7 @@ interface StoreChecksDependencies {
   clockSkew: number;
 }
 
-interface Checked {
+interface CheckedStore {
   role: 'records' | 'grants';
   store: Store;
   marker?: string;
@@ -67,7 +67,7 @@ interface Checked {
 export class StoreChecks {
   readonly #dependencies: StoreChecksDependencies;
   readonly #node: string;
-  readonly #checked: Checked[];
+  readonly #checked: CheckedStore[];
   #timer: NodeJS.Timeout | undefined;
   #last: { report: Promise<StoreReport>; at: number } | undefined;
   #clockWarnings: string[] = [];
@@ -84,7 +84,7 @@ export class StoreChecks {
   /** Starts periodic checks. */
   async begin(): Promise<void> {
     await this.report();
-    this.#timer = setInterval(() => void this.report(), UNASKED).unref();
+    this.#timer = setInterval(() => void this.report(), BACKGROUND_PERIOD).unref();
   }
 
   /** Returns the latest report. Requests within a second share one check. */
@@ -103,11 +103,13 @@ export class StoreChecks {
   async #check(): Promise<StoreReport> {
     const problems = await Promise.all([...this.#checked.map((one) => this.#checkStore(one)), this.#checkClock()]);
     const now = performance.now();
-    const lost = this.#checked.filter(({ lostAt = -Infinity }) => now - lostAt < SHOWN).map(({ role }) => role);
+    const lost = this.#checked
+      .filter(({ lostAt = -Infinity }) => now - lostAt < LOSS_REPORTED_FOR)
+      .map(({ role }) => role);
     return { fault: problems.find((problem) => problem !== undefined), lost };
   }
 
-  async #checkStore(checked: Checked): Promise<StoreFault | undefined> {
+  async #checkStore(checked: CheckedStore): Promise<StoreFault | undefined> {
     const problem = await within(PATIENCE, this.#use(checked), noAnswer).then(
       () => undefined,
       (error: unknown) => (error instanceof Error ? error.message : String(error)),
@@ -127,7 +129,7 @@ export class StoreChecks {
     return problem === undefined ? undefined : 'store unavailable';
   }
 
-  async #use(checked: Checked): Promise<void> {
+  async #use(checked: CheckedStore): Promise<void> {
     const { store } = checked;
     const { clock, format } = this.#dependencies.stores;
     await Promise.all([
@@ -140,7 +142,7 @@ export class StoreChecks {
   }
 
   /** Compares the marker with the one that this node found first. If it is gone or replaced, so is all other data. */
-  async #compareMarker(checked: Checked): Promise<void> {
+  async #compareMarker(checked: CheckedStore): Promise<void> {
     const { store, role, marker: known } = checked;
     const found = await store.get(markerKey);
     if (known === undefined) {
@@ -149,13 +151,13 @@ export class StoreChecks {
       if (role === 'records') delete checked.lostAt;
       else await renewMarker(store, found, this.#dependencies.stores.clock.now());
     } else {
-      this.#tellLoss(checked);
+      this.#reportLoss(checked);
       // Records may be restored with the old marker. Lost grants cannot, so the new marker counts from now on.
       if (role === 'grants') checked.marker = found?.value.id ?? (await this.#mark(checked));
     }
   }
 
-  #tellLoss(checked: Checked): void {
+  #reportLoss(checked: CheckedStore): void {
     const isKnown = checked.role === 'records' && checked.lostAt !== undefined;
     checked.lostAt = performance.now();
     if (isKnown) return;
@@ -167,7 +169,7 @@ export class StoreChecks {
   }
 
   /** Marks the store. @returns its marker: this node's, or the one that another node wrote first */
-  async #mark({ store, role }: Checked): Promise<string> {
+  async #mark({ store, role }: CheckedStore): Promise<string> {
     const id = newId('store', this.#dependencies.stores.clock, this.#dependencies.random);
     const life = role === 'grants' ? { ttl: MARKER_LIFE } : {};
     if (await store.create(markerKey, { id }, life)) return id;
@@ -179,10 +181,10 @@ export class StoreChecks {
     // A store that does not answer is reported separately.
     await within(PATIENCE, stores.measureClock(), noAnswer).catch(() => undefined);
     const warnings = clockWarnings(stores.clock);
-    const isOff = Math.abs(stores.clock.ahead) > clockSkew * 1000;
+    const isTooFarOff = Math.abs(stores.clock.ahead) > clockSkew * 1000;
     if (warnings.length > 0 && this.#clockWarnings.length === 0) log.warn(warnings[0]);
     this.#clockWarnings = warnings;
-    return isOff ? 'clock differs' : undefined;
+    return isTooFarOff ? 'clock differs' : undefined;
   }
 }
 

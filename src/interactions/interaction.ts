@@ -38,7 +38,7 @@ export type SubmittedInteraction = Interaction & Omit<SentStep, 'uid'>;
 type GuardDependencies = Pick<InteractionContext, 'provider' | 'interactions' | 'accounts' | 'csrf'>;
 
 /** A redirect in place of a page. */
-interface WayOn {
+interface RedirectInstead {
   readonly leadsTo: string;
 }
 
@@ -46,7 +46,7 @@ interface WayOn {
  * Admits the browser that began the interaction. Redirects if another tab has signed the person in, or if the
  * interaction is over.
  */
-export function interactionGuard(dependencies: GuardDependencies): Guard<Interaction | WayOn> {
+export function interactionGuard(dependencies: GuardDependencies): Guard<Interaction | RedirectInstead> {
   return async (context) => {
     const uid = uidOf(context);
     const found = await dependencies.interactions.find(context, uid);

@@ -57,7 +57,7 @@ function publicKeys(keys: readonly unknown[]): JWK[] {
 export type KeyChoice = { jwk: JWK } | 'unavailable' | 'unknown' | 'ambiguous' | 'unfit' | 'weak';
 
 /** The `kty` and, if fixed, the curve of an algorithm's key (RFC 7518 §3.1, RFC 8037 §3.1). */
-const KINDS: Readonly<Record<string, { kty: string; crv?: string }>> = {
+const KEY_TYPES: Readonly<Record<string, { kty: string; crv?: string }>> = {
   ES256: { kty: 'EC', crv: 'P-256' },
   ES384: { kty: 'EC', crv: 'P-384' },
   ES512: { kty: 'EC', crv: 'P-521' },
@@ -70,14 +70,14 @@ const RSA = { kty: 'RSA', crv: undefined };
  * that no key is used against its owner's intent.
  */
 function chooseKey(keys: readonly JWK[], { kid, alg }: { kid?: string | undefined; alg: string }): KeyChoice {
-  const meant = kid === undefined ? keys : keys.filter((key) => key.kid === kid);
-  const [jwk, ...others] = meant.filter((key) => fits(key, alg));
-  if (jwk === undefined) return kid === undefined || meant.length === 0 ? 'unknown' : 'unfit';
+  const candidates = kid === undefined ? keys : keys.filter((key) => key.kid === kid);
+  const [jwk, ...others] = candidates.filter((key) => fits(key, alg));
+  if (jwk === undefined) return kid === undefined || candidates.length === 0 ? 'unknown' : 'unfit';
   return others.length === 0 ? { jwk } : 'ambiguous';
 }
 
 function fits(key: JWK, alg: string): boolean {
-  const { kty, crv } = KINDS[alg] ?? RSA;
+  const { kty, crv } = KEY_TYPES[alg] ?? RSA;
   return (
     key.kty === kty &&
     (crv === undefined || key.crv === crv) &&

@@ -33,18 +33,18 @@ export function openIssuers({
   records: Store;
   configured: readonly TrustedIssuer[];
 }): Issuers {
-  const fixed = new Map(configured.map((issuer) => [issuer.issuer, issuer]));
+  const configuredByUrl = new Map(configured.map((issuer) => [issuer.issuer, issuer]));
   const keyOf = (issuer: string): Key<TrustedIssuer> => issuerKey(sha256(issuer));
   return {
     configured,
     async find(issuer) {
-      return fixed.get(issuer) ?? (await records.get(keyOf(issuer)))?.value;
+      return configuredByUrl.get(issuer) ?? (await records.get(keyOf(issuer)))?.value;
     },
     async *stored() {
       for await (const { value } of everyRecord(records, everyIssuer)) yield value;
     },
     async save(issuer) {
-      if (fixed.has(issuer.issuer)) return false;
+      if (configuredByUrl.has(issuer.issuer)) return false;
       await records.set(keyOf(issuer.issuer), issuer, { indexes: [everyIssuer] });
       return true;
     },

@@ -8,7 +8,7 @@ import { keyOf, type FreshKey } from './rotation.ts';
 import type { RingRecords, StoredRing } from './ring-record.ts';
 import { derived, type RingContent, type RingKey } from './ring.ts';
 
-/** The external signer that holds private halves, which the ring only names. */
+/** The external signer that holds private keys, which the ring only names. */
 export interface External {
   signer: ExternalSigner;
   /** True if new keys are made in the signer; otherwise it only signs with existing ones. */
@@ -24,7 +24,7 @@ export interface ExternalOptions {
 }
 
 /**
- * Age in milliseconds at which a private half that the ring does not name counts as left behind by a crash or a failed
+ * Age in milliseconds at which a private key that the ring does not name counts as left behind by a crash or a failed
  * destruction. Making or destroying a key takes far less time, even if clocks differ.
  */
 const ORPHAN_AGE = 3_600_000;
@@ -56,8 +56,8 @@ async function prove({ kid, alg, publicJwk }: FreshKey, name: string, signer: Ex
 }
 
 /**
- * Writes a change of the ring. After the write, the private halves of keys that it removed are destroyed. If another
- * node wrote first, the new private halves are destroyed instead. If the store does not answer, none are destroyed,
+ * Writes a change of the ring. After the write, the private keys of the removed entries are destroyed. If another
+ * node wrote first, the new private keys are destroyed instead. If the store does not answer, none are destroyed,
  * because the outcome is unknown.
  * @returns whether the change was written
  */
@@ -75,7 +75,7 @@ export async function writeRing(
 }
 
 /**
- * Compares the ring with the signer, and destroys private halves that were left behind.
+ * Compares the ring with the signer, and destroys private keys that were left behind.
  * @throws SignerUnavailable if this server cannot sign with a key of the ring
  */
 export async function checkExternalKeys(

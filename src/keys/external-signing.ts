@@ -4,22 +4,22 @@ import type { SigningAlgorithm } from '../config/schema.ts';
 import type { RingKey, SigningKey } from './ring.ts';
 
 /**
- * A signer that never reveals private halves, such as a hardware security module. Every method throws
+ * A signer that never reveals private keys, such as a hardware security module. Every method throws
  * SignerUnavailable.
  */
 export interface ExternalSigner {
   /**
-   * Makes a key pair and keeps the private half.
-   * @param name identifies the private half
+   * Makes a key pair and keeps the private key.
+   * @param name identifies the private key
    * @param owner names the ring, because several rings may share one signer
-   * @returns the public half, without `kid`, `alg` and `use`
+   * @returns the public key, without `kid`, `alg` and `use`
    */
   generate(alg: SigningAlgorithm, name: string, owner: string): Promise<JWK>;
   /** @returns the signature in the form that JWS uses (RFC 7518 §3, RFC 8037 §3.1) */
   sign(name: string, alg: SigningAlgorithm, data: Uint8Array): Promise<Uint8Array>;
-  /** Lists the private halves of one ring by name. */
+  /** Lists the private keys of one ring by name. */
   names(owner: string): Promise<string[]>;
-  /** Destroys a private half for good; does nothing if there is none. */
+  /** Destroys a private key for good; does nothing if there is none. */
   destroy(name: string): Promise<void>;
   close(): Promise<void>;
 }

@@ -169,7 +169,7 @@ class FollowedRing {
   }
 
   /**
-   * Compares the ring with the external signer. A missing private half is reported while its key is still announced.
+   * Compares the ring with the external signer. A missing private key is reported while its key is still announced.
    */
   async #check(hasChanged: boolean): Promise<void> {
     const { clock, reportFailure } = this.#options;

@@ -3,7 +3,7 @@ import type { RingContent } from './ring.ts';
 import type { MasterKey } from './master-key.ts';
 
 /**
- * The stored ring: one compact JWE of the whole `RingContent`. The public halves are sealed too, so that an attacker
+ * The stored ring: one compact JWE of the whole `RingContent`. The public keys are sealed too, so that an attacker
  * who can write to the store cannot have a key published. As there is only one record, one compare-and-swap changes the
  * master key.
  */

@@ -12,17 +12,17 @@ import {
 } from './timetable.ts';
 
 export interface RingKey extends SuccessionKey {
-  /** The public half's thumbprint (RFC 7638). */
+  /** Thumbprint of the public key (RFC 7638). */
   kid: string;
   alg: SigningAlgorithm;
-  /** The public half with `kid`, `alg` and `use`, as `/jwks` publishes it. */
+  /** The public key with `kid`, `alg` and `use`, as `/jwks` publishes it. */
   publicJwk: JWK;
   /**
-   * The private half with the same members. Absent once destroyed, or in an external signer. Unencrypted only in
+   * The private key with the same members. Absent once destroyed, or in an external signer. Unencrypted only in
    * memory.
    */
   privateJwk?: JWK;
-  /** The name of the private half in the external signer; absent once destroyed. */
+  /** The name of the private key in the external signer; absent once destroyed. */
   external?: string;
 }
 
@@ -43,9 +43,9 @@ export interface RingSnapshot {
   readonly keys: readonly RingKey[];
   /** The signing keys, one for each algorithm. */
   readonly signing: readonly SigningKey[];
-  /** The content of `/jwks`: the public halves of announced, signing and retired keys. */
+  /** The content of `/jwks`: the public keys of announced, signing and retired keys. */
   readonly published: readonly JWK[];
-  /** The public halves of all remembered keys that do not sign now. One of them may have signed an `id_token_hint`. */
+  /** The public keys of all remembered keys that do not sign now. One of them may have signed an `id_token_hint`. */
   readonly verifying: readonly JWK[];
   /** The first one signs cookies; all of them verify. */
   readonly cookieKeys: readonly string[];
@@ -55,7 +55,7 @@ export interface RingSnapshot {
   derive(label: string): Buffer;
 }
 
-/** A key with its private half, in the ring or in the external signer. */
+/** A ring key whose private key exists, in the ring or in the external signer. */
 export type SigningKey = RingKey & ({ privateJwk: JWK } | { external: string });
 
 export function canSign(key: RingKey): key is SigningKey {

@@ -36,7 +36,7 @@ export function dueFor(content: RingContent, now: number, { algorithms, timetabl
 }
 
 /**
- * Advances the ring: appends new keys, drops the private half of keys that retired by every node's clock, and removes
+ * Advances the ring: appends new keys, drops the private key of keys that retired by every node's clock, and removes
  * keys that nobody needs. Nodes may do this any number of times and in any order. A node with another configuration can
  * only lengthen the time for which a retired key is published.
  * @param takesOver the earliest time at which a new key signs; by default the end of the one before it
@@ -150,7 +150,7 @@ export async function newKey(alg: SigningAlgorithm): Promise<FreshKey> {
   return { ...key, privateJwk: { ...(await exportJWK(pair.privateKey)), ...marks(key) } };
 }
 
-/** Builds a key from its public half, named by its thumbprint (RFC 7638). */
+/** Builds a key from its public key, named by its thumbprint (RFC 7638). */
 export async function keyOf(alg: SigningAlgorithm, publicHalf: JWK): Promise<FreshKey> {
   const kid = await calculateJwkThumbprint(publicHalf);
   return { kid, alg, publicJwk: { ...publicHalf, ...marks({ kid, alg }) } };

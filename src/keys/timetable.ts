@@ -27,7 +27,7 @@ export interface KeyTimes {
   signsFrom: number;
   signsUntil: number;
   publishedUntil: number;
-  /** The time until which this server keeps the key, or its public half, to verify with it. */
+  /** The time until which this server keeps the key, or its public key, to verify with it. */
   rememberedUntil: number;
 }
 

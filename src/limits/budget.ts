@@ -17,7 +17,7 @@ export interface Budget {
   /** Tells, without asking the store, whether a share was recently used up, so that `spend` would refuse. */
   isSpent(shares: readonly Share[]): boolean;
   /** Returns an amount that was not needed. The sum never falls below zero, even if a new span has begun since. */
-  giveBack(subjects: readonly string[], amount: number): Promise<void>;
+  refund(subjects: readonly string[], amount: number): Promise<void>;
 }
 
 const spentBy = (subject: string): Counter => `spent:${sha256(subject)}`;
@@ -71,7 +71,7 @@ export function openBudget(dependencies: {
       return false;
     },
     isSpent,
-    async giveBack(subjects, amount) {
+    async refund(subjects, amount) {
       const sums = await add(subjects, -amount);
       const below = subjects.map((subject, index) => ({ subject, by: -(sums[index] ?? 0) })).filter(({ by }) => by > 0);
       await Promise.all(below.map(({ subject, by }) => add([subject], by)));

@@ -30,7 +30,7 @@ export interface Semaphore {
    * @param task called with true if its caller belongs to a crowd of unknown callers, for whom it may run more slowly
    * @throws TooBusy if the queue is full, before the task has started
    */
-  run<T>(caller: Caller, task: (isOfCrowd: boolean) => Promise<T>): Promise<T>;
+  run<T>(caller: Caller, task: (isUnknownCaller: boolean) => Promise<T>): Promise<T>;
   /** @throws TooBusy if the queue is full now */
   assertRoom(caller: Caller): void;
 }
@@ -43,8 +43,8 @@ export function openSemaphore(limits: SemaphoreLimits): Semaphore {
 
   function fill(): void {
     while (known.running + unknown.running < atOnce) {
-      const isTheirTurn = unknown.running === 0 || (known.waiting === 0 && unknown.running < atOnce - 1);
-      const started = isTheirTurn ? unknown.startNext() || known.startNext() : known.startNext();
+      const startsUnknownFirst = unknown.running === 0 || (known.waiting === 0 && unknown.running < atOnce - 1);
+      const started = startsUnknownFirst ? unknown.startNext() || known.startNext() : known.startNext();
       if (!started) return;
     }
   }

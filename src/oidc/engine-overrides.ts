@@ -151,7 +151,7 @@ export const engineOverrides: readonly Row[] = [
   row('Session.prototype', 'destroy', 0, 'Back-Channel Logout 1.0 §2.7: revokes what it issued', endSession),
   row('steps of end_session', 'endSessionChecks', 2, 'RP-Initiated Logout 1.0 §4: no client', askWithoutClient),
   row('steps of end_session_confirm', 'endSession', 1, 'RP-Initiated Logout 1.0 §2, §3', endOrStay),
-  row('event', 'end_session.success', 1, 'Front-Channel Logout 1.0 §3: frames', whereFramed(noteEnded)),
+  row('event', 'end_session.success', 1, 'Front-Channel Logout 1.0 §3: frames', ifFrontChannelLogoutIsOn(noteEnded)),
   row('event', 'end_session.success', 1, 'Session Management 1.0 §3.2: nobody is signed in', watchSignOut),
   row('event', 'authorization.error', 2, 'Session Management 1.0 §3.2: who is signed in', watchErrors),
   row('event', 'authorization.success', 2, 'Session Management 1.0 §2: session_state', watchAnswers),
@@ -167,7 +167,7 @@ function refreshBy(engine: GrantHandler, { refresh }: OverrideDependencies): Gra
 }
 
 /** Adds the listener only if front-channel logout is enabled. */
-function whereFramed(listener: unknown) {
+function ifFrontChannelLogoutIsOn(listener: unknown) {
   return (_engine: unknown, { config }: OverrideDependencies) =>
     config.sessions.front_channel_logout ? listener : undefined;
 }

@@ -129,7 +129,7 @@ export type Send = (context: KoaContextWithOIDC, redirectUri: string, answer: ob
 
 /**
  * Adds keys that only verify ID token hints. The configuration of the engine accepts private keys only, and keys that
- * no longer sign have no private half here.
+ * no longer sign have no private key here.
  */
 export function verifyHintsBy(provider: Provider, keys: readonly object[]): void {
   const { keystore } = internalsOf(provider);

@@ -27,8 +27,8 @@ export async function clientToken(
   const isBound = token.jkt !== undefined;
   if (isBound !== (scheme.toLowerCase() === 'dpop')) return undefined;
   try {
-    const isSenders = await isHeldBy(provider, context, { token, value, client: token.clientId });
-    return isSenders ? { client: token.clientId, scopes: token.scopes } : undefined;
+    const isPresentedByHolder = await isHeldBy(provider, context, { token, value, client: token.clientId });
+    return isPresentedByHolder ? { client: token.clientId, scopes: token.scopes } : undefined;
   } catch (error) {
     if (!(error instanceof errors.OIDCProviderError)) throw error;
     return { challenge: `DPoP error="${error.error}"` };

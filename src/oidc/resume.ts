@@ -22,14 +22,19 @@ export function resumeOnce(interactions: Interactions): Middleware {
     }
     const found = await interactions.find(context, uid);
     if (found !== undefined) resumedIn.set(context, found.details.uid);
-    if (found !== undefined) await goOn(interactions, context, found, next);
+    if (found !== undefined) await resumeInteraction(interactions, context, found, next);
     // The device page lets the person start again.
     else if (context.path.startsWith(DEVICE)) await next();
     else throw new Problem('interaction-gone', 'the interaction has expired, or another browser began it');
   };
 }
 
-async function goOn(interactions: Interactions, context: Context, found: FoundInteraction, next: Next): Promise<void> {
+async function resumeInteraction(
+  interactions: Interactions,
+  context: Context,
+  found: FoundInteraction,
+  next: Next,
+): Promise<void> {
   const { uid } = found.details;
   if (!found.isOver) {
     interactions.present(context, found);

@@ -169,8 +169,8 @@ function refuseForeignValues(metadata: Metadata, { client }: OpenClient): void {
   if (metadata['client_id'] !== client.client_id) throw new Refusal('invalid_request', 'client_id must be its own');
   const { client_secret: secret } = metadata;
   if (secret === undefined) return;
-  const isIts = typeof secret === 'string' && isClientSecret(client.secret_hash ?? '', secret);
-  if (!isIts) throw new Refusal('invalid_request', 'client_secret must be left out or its own');
+  const isOwnSecret = typeof secret === 'string' && isClientSecret(client.secret_hash ?? '', secret);
+  if (!isOwnSecret) throw new Refusal('invalid_request', 'client_secret must be left out or its own');
 }
 
 /**

@@ -46,7 +46,7 @@ const MAX_LENGTH = 12_000;
  * @throws InvalidProof, InvalidToken, NonceRequired, ReplaysUnavailable
  */
 export async function checkProof(proofs: readonly string[], proven: Proven, rules: ProofRules): Promise<JWTPayload> {
-  const claims = await verifiedClaims(theOnly(proofs), proven.jkt, rules);
+  const claims = await verifiedClaims(onlyProof(proofs), proven.jkt, rules);
   await checkPurpose(claims, proven);
   if (rules.nonces === undefined) checkTime(claims, rules);
   else if (!(await rules.nonces.accepts(claims['nonce']))) throw new NonceRequired();
@@ -70,7 +70,7 @@ async function isFirstUse(jkt: string, jti: string, rules: ProofRules): Promise<
   }
 }
 
-function theOnly([proof, ...others]: readonly string[]): string {
+function onlyProof([proof, ...others]: readonly string[]): string {
   if (proof === undefined) throw new InvalidProof('The DPoP header is missing');
   if (others.length > 0) throw new InvalidProof('There is more than one DPoP header');
   if (proof.length > MAX_LENGTH) throw new InvalidProof('The DPoP proof is too long');

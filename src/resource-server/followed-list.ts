@@ -155,7 +155,7 @@ export class FollowedList {
       throw new Error(`${this.#url.href} answers ${fetched.status}`);
     }
     this.#fetchedAt = askedAt;
-    // If the stream has confirmed the list since the request, that later time stays.
+    // Keeps a later time at which the stream has confirmed the list.
     if (age(this.#confirmedAt) > age(askedAt)) this.#confirmedAt = askedAt;
     this.#followedIn = news === this.#news ? life : 0;
   }

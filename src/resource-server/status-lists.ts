@@ -61,7 +61,7 @@ export class StatusLists {
     if (list === undefined) throw new InvalidToken('claims');
     list.usedAt = now();
     const status = list.at(reference.index);
-    if (status === undefined || !list.isFresh()) return this.#checkAnew(list, reference.index);
+    if (status === undefined || !list.isFresh()) return this.#recheck(list, reference.index);
     if (list.isDue && this.#mayTry(list)) void list.refresh();
     refuseUnlessGood(status);
     return undefined;
@@ -75,7 +75,7 @@ export class StatusLists {
     for (const list of this.#lists.values()) list.close();
   }
 
-  async #checkAnew(list: FollowedList, index: number): Promise<void> {
+  async #recheck(list: FollowedList, index: number): Promise<void> {
     if (!list.isFresh()) await this.#confirm(list);
     // The list may have grown since it was fetched.
     if (list.at(index) === undefined) await list.refresh();

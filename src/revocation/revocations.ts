@@ -47,7 +47,7 @@ export class Revocations {
       canNotify: dependencies.server !== undefined,
     });
     this.#worker = new QueueWorker(this.#journal.queue, {
-      work: (lease) => this.#goOn(lease),
+      work: (lease) => this.#resume(lease),
       reportFailure: (error) => dependencies.server?.reportFailure(error),
       ...{ pollInterval: POLL_INTERVAL, atOnce: AT_ONCE },
     });
@@ -77,7 +77,7 @@ export class Revocations {
   }
 
   /** Takes the due steps of one revocation. Without a server, it stops before a step that notifies apps. */
-  async #goOn(lease: Lease<Revocation>): Promise<void> {
+  async #resume(lease: Lease<Revocation>): Promise<void> {
     let goesOn = true;
     while (goesOn) {
       const step = this.#journal.nextStep(lease.value);

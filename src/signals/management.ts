@@ -18,7 +18,7 @@ import { POLL, PUSH, type Stream, type Streams } from './streams.ts';
 import type { Subjects } from './subjects.ts';
 
 /** Maximum number of streams that one receiver may have. */
-const MOST_STREAMS = 10;
+const MAX_STREAMS = 10;
 
 export interface ManagementDependencies {
   issuer: string;
@@ -55,8 +55,8 @@ async function create(
   const { issuer, streams, announce } = dependencies;
   const supplied = await readBody(context, suppliedSchema);
   refuseUncallable(dependencies, supplied);
-  if ((await streams.list(client)).length >= MOST_STREAMS)
-    throw new Refusal('access_denied', `this client has ${MOST_STREAMS} streams already`);
+  if ((await streams.list(client)).length >= MAX_STREAMS)
+    throw new Refusal('access_denied', `this client has ${MAX_STREAMS} streams already`);
   const stream = await streams.create({
     client,
     // Shared Signals Framework 1.0 §8.1.1.1: the default delivery is polling.

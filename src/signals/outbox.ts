@@ -12,7 +12,7 @@ export const LIFE = 7 * 86_400;
  * Lifetime in seconds of the mark that replaces a delivered event. The mark prevents a second delivery if a node takes
  * over from a dead one and adds the event again.
  */
-const REMEMBERED = 3600;
+const DELIVERY_REMEMBERED_FOR = 3600;
 /** Channel of the notices that a stream has something new. */
 const NOTICES = 'signals';
 
@@ -33,13 +33,13 @@ export interface Queue extends Due {
 }
 
 /** A waiting event, or the mark that it was delivered. */
-type Kept = Signal | { taken: true };
+type OutboxRecord = Signal | { taken: true };
 
 export const queueKey: (stream: string) => Key<Queue> = keyspace<Queue>('signal-queue');
 /** The queues that have something to push. */
 export const queuesToPush: Index<Queue> = 'signal-queues';
-const signalKey = keyspace<Kept>('signal');
-const signalsOfStream = (stream: string): Index<Kept> => `signals-of-stream:${stream}`;
+const signalKey = keyspace<OutboxRecord>('signal');
+const signalsOfStream = (stream: string): Index<OutboxRecord> => `signals-of-stream:${stream}`;
 
 /**
  * Events that wait for their receivers, in order within each stream. They exist only in the store, so any node can
@@ -90,7 +90,7 @@ export class Outbox {
     const keys = names.map((jti) => keyOf(stream.id, jti));
     const removing = (await this.#grants.getMany(keys)).map(async (stored, at) => {
       if (stored === undefined || 'taken' in stored.value) return [];
-      const write = { ttl: REMEMBERED };
+      const write = { ttl: DELIVERY_REMEMBERED_FOR };
       const isFirst = await this.#grants.replace(keys[at] ?? '', { taken: true }, stored.version, write);
       return isFirst ? [stored.value.jti] : [];
     });
@@ -151,7 +151,7 @@ export function isTransmitted({ status }: Stream, { type }: Signal): boolean {
   return status === 'enabled' || (status === 'paused' && type === STREAM_UPDATED);
 }
 
-function keyOf(stream: string, jti: string): Key<Kept> {
+function keyOf(stream: string, jti: string): Key<OutboxRecord> {
   return signalKey(`${stream}:${jti}`);
 }
 

@@ -12,7 +12,7 @@ import { setClaims, type TokenDependencies, type SignSet } from './security-even
 import { POLL, type Stream, type Streams } from './streams.ts';
 
 /** Maximum number of events in one response. The server signs each of them for that response. */
-const MOST_EVENTS = 50;
+const MAX_EVENTS = 50;
 /** Longest time in milliseconds for which a long poll is held open: less than the timeout of common proxies. */
 const LONGEST_POLL = 25_000;
 /** Milliseconds between two looks for events whose notice was lost. */
@@ -43,7 +43,7 @@ export function pollRoute(dependencies: PollDependencies): Route {
     const { stream: id } = context['params'] as Record<string, unknown>;
     const stream = await pollable(dependencies, receiver, id);
     await acknowledge(dependencies, stream, asked);
-    const most = Math.min(asked.maxEvents ?? MOST_EVENTS, MOST_EVENTS);
+    const most = Math.min(asked.maxEvents ?? MAX_EVENTS, MAX_EVENTS);
     const isHeld = !asked.returnImmediately && most > 0;
     const found = isHeld ? await wait(dependencies, context, receiver, stream) : await take(dependencies, stream);
     if (found.length === 0) await dependencies.outbox.settle(stream);
@@ -79,7 +79,7 @@ async function take({ outbox }: PollDependencies, stream: Stream): Promise<Signa
   const found: Signal[] = [];
   for await (const signal of outbox.waiting(stream.id)) {
     if (isTransmitted(stream, signal)) found.push(signal);
-    if (found.length > MOST_EVENTS) break;
+    if (found.length > MAX_EVENTS) break;
   }
   return found;
 }
@@ -142,8 +142,8 @@ interface Waiter {
 }
 
 /** Limits of waiting requests for a node and for a stream. One receiver cannot use up all connections. */
-const MOST = 500;
-const MOST_OF_STREAM = 5;
+const MAX_WAITING = 500;
+const MAX_WAITING_PER_STREAM = 5;
 
 export function openWaiting(): Waiting {
   const waiting = new Map<string, Set<() => void>>();
@@ -156,7 +156,7 @@ export function openWaiting(): Waiting {
     wake,
     begin(stream) {
       const others = waiting.get(stream) ?? new Set();
-      if (isOver || total >= MOST || others.size >= MOST_OF_STREAM) return undefined;
+      if (isOver || total >= MAX_WAITING || others.size >= MAX_WAITING_PER_STREAM) return undefined;
       const { promise, resolve } = Promise.withResolvers<undefined>();
       const end = (): void => {
         if (!others.delete(end)) return;

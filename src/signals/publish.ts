@@ -37,7 +37,7 @@ async function publishTo(dependencies: PublishDependencies, stream: Stream, even
   if (reach === undefined || !delivers(stream, reach, event.type)) return;
   const { issuer } = dependencies.config;
   const signals = signalsFor(event, { issuer, client: stream.client, reach });
-  if (signals.length === 0 || !(await mayHear(dependencies, stream, reach, event))) return;
+  if (signals.length === 0 || !(await mayLearnOf(dependencies, stream, reach, event))) return;
   if (await pauseIfStalled(dependencies, stream)) return;
   for (const signal of signals) await dependencies.outbox.add(stream, { ...signal, jti: nameOf(stream.id, signal) });
 }
@@ -56,7 +56,7 @@ function delivers(stream: Stream, reach: Reach, name: AccountEvent['type']): boo
 }
 
 /** Tells whether a stream's client may learn of an event: the person or the operator must have given it access. */
-async function mayHear(
+async function mayLearnOf(
   dependencies: PublishDependencies,
   stream: Stream,
   reach: Reach,

@@ -5,10 +5,10 @@ import { endedSessionNames, sessionNames } from '../sessions/session-records.ts'
 import type { Store } from '../storage/store.ts';
 import type { AccountEvent } from './account-event.ts';
 
-type Why = Pick<AccountEvent, 'initiatedBy' | 'reason'>;
+type Explanation = Pick<AccountEvent, 'initiatedBy' | 'reason'>;
 
 /** Initiator and reason by cause. Causes that concern neither a session nor an account are absent. */
-const WHY: Partial<Record<RevocationCause, Why>> = {
+const EXPLANATIONS: Partial<Record<RevocationCause, Explanation>> = {
   'signed-out': { initiatedBy: 'user', reason: 'The person signed out' },
   'session-ended': { initiatedBy: 'user', reason: 'The person ended the session from another browser' },
   'password-changed': { initiatedBy: 'user', reason: 'The password was changed' },
@@ -31,29 +31,29 @@ interface Dependencies {
  */
 export async function* accountEventsOf(revoked: Revoked, dependencies: Dependencies): AsyncGenerator<AccountEvent> {
   const { id, at, cause, target } = revoked;
-  const why = WHY[cause];
-  if (why === undefined) return;
-  const happened = { ...why, id, at };
+  const explanation = EXPLANATIONS[cause];
+  if (explanation === undefined) return;
+  const facts = { ...explanation, id, at };
   if (target.what === 'session' && revoked.account !== undefined) {
     const sessions = await sessionNames(dependencies.grants, target.session);
-    yield { ...happened, account: revoked.account, type: 'session-revoked', sessions };
+    yield { ...facts, account: revoked.account, type: 'session-revoked', sessions };
   } else if (target.what === 'consent') {
-    yield { ...happened, account: target.account, type: 'session-revoked', client: target.client };
+    yield { ...facts, account: target.account, type: 'session-revoked', client: target.client };
   } else if (target.what === 'everything') {
     for await (const ids of everyAccountId(dependencies.accounts))
-      for (const account of ids) yield sessionsEnded({ ...happened, account }, dependencies);
+      for (const account of ids) yield sessionsEnded({ ...facts, account }, dependencies);
   } else if (target.what === 'account') {
-    const settled = { ...target, cause: await causeNow(revoked, target.account, dependencies) };
-    yield* accountEnded({ ...happened, account: target.account }, settled, dependencies);
+    const settled = { ...target, cause: await effectiveCause(revoked, target.account, dependencies) };
+    yield* accountEnded({ ...facts, account: target.account }, settled, dependencies);
   } else if (target.what === 'access') {
     const { roles } = (await dependencies.accounts.find(target.account)) ?? {};
-    const account = { ...happened, account: target.account };
+    const account = { ...facts, account: target.account };
     if (roles !== undefined) yield { ...account, type: 'token-claims-change', claims: { roles } };
   }
 }
 
 /** Returns the cause that took effect. An interrupted revocation may have done no more than end the sessions. */
-async function causeNow(
+async function effectiveCause(
   { cause, isBrokenOff }: Revoked,
   id: string,
   { accounts }: Dependencies,
@@ -64,24 +64,24 @@ async function causeNow(
   return account.disabledAt === undefined ? 'ended-by-operator' : 'account-disabled';
 }
 
-type Happened = Pick<AccountEvent, 'id' | 'at' | 'account'> & Why;
+type EventFacts = Pick<AccountEvent, 'id' | 'at' | 'account'> & Explanation;
 
-async function sessionsEnded(happened: Happened, { grants }: Dependencies): Promise<AccountEvent> {
-  const sessions = await endedSessionNames(grants, happened.account, happened.at);
-  return { ...happened, type: 'session-revoked', sessions };
+async function sessionsEnded(facts: EventFacts, { grants }: Dependencies): Promise<AccountEvent> {
+  const sessions = await endedSessionNames(grants, facts.account, facts.at);
+  return { ...facts, type: 'session-revoked', sessions };
 }
 
 /** Yields the events of an account whose sessions ended. The cause decides which events follow. */
 async function* accountEnded(
-  happened: Happened,
+  facts: EventFacts,
   { before, exceptSession, cause }: { before?: number; exceptSession?: string; cause: RevocationCause },
   dependencies: Dependencies,
 ): AsyncGenerator<AccountEvent> {
   const isAll = before === undefined && exceptSession === undefined;
-  yield isAll ? { ...happened, type: 'session-revoked' } : await sessionsEnded(happened, dependencies);
+  yield isAll ? { ...facts, type: 'session-revoked' } : await sessionsEnded(facts, dependencies);
   if (cause === 'password-changed')
-    yield { ...happened, type: 'credential-change', credential: 'password', change: 'update' };
-  if (cause === 'account-disabled') yield { ...happened, type: 'account-disabled' };
+    yield { ...facts, type: 'credential-change', credential: 'password', change: 'update' };
+  if (cause === 'account-disabled') yield { ...facts, type: 'account-disabled' };
   // Comes last, because it removes the account from all streams.
-  if (cause === 'account-deleted') yield { ...happened, type: 'account-purged' };
+  if (cause === 'account-deleted') yield { ...facts, type: 'account-purged' };
 }

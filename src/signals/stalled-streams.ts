@@ -7,7 +7,7 @@ import type { Outbox, Queue } from './outbox.ts';
 import type { Stream, Streams } from './streams.ts';
 
 /** Maximum number of events that may wait in one stream, so that an absent receiver cannot fill the store. */
-const MOST_WAITING = 10_000;
+const MAX_WAITING = 10_000;
 /** Longest time without a delivery in milliseconds. A day later the first event expires. */
 const LONGEST_STALL = 6 * 86_400_000;
 
@@ -29,7 +29,7 @@ export async function pauseIfStalled(
   { id, client, reason }: Stream,
 ): Promise<boolean> {
   const queue = await outbox.queueOf(id);
-  const stalled = queue && whyStalled(queue, clock.now());
+  const stalled = queue && stallReason(queue, clock.now());
   if (stalled === undefined || stalled === reason) return stalled !== undefined;
   const paused = await streams.change(id, (now) => ({ ...now, status: 'paused', reason: stalled }));
   if (paused === undefined) return true;
@@ -44,8 +44,8 @@ export async function pauseIfStalled(
   return true;
 }
 
-function whyStalled({ waiting, since }: Queue, now: number): string | undefined {
-  if (waiting >= MOST_WAITING) return 'too many events wait for the receiver';
+function stallReason({ waiting, since }: Queue, now: number): string | undefined {
+  if (waiting >= MAX_WAITING) return 'too many events wait for the receiver';
   if (waiting > 0 && now - since > LONGEST_STALL) return 'the receiver has taken no event for six days';
   return undefined;
 }

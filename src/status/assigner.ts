@@ -24,7 +24,7 @@ export interface Assigned {
 }
 
 /** Time in milliseconds for which this node remembers that it has entered a client. */
-const KNOWN = 3_600_000;
+const CLIENT_REMEMBERED_FOR = 3_600_000;
 
 /** Assigns status indexes and enters tokens into the indexes by which a revocation finds them. */
 export class StatusAssigner {
@@ -39,7 +39,7 @@ export class StatusAssigner {
   async assign(token: NewToken): Promise<Assigned> {
     const { grants, clock, allocator, uriOf } = this.#dependencies;
     const expiresAt = token.expiresAt * 1000;
-    const { list, idx } = allocator.takeAtHand(expiresAt) ?? (await allocator.take(expiresAt));
+    const { list, idx } = allocator.takeFromHeldBlock(expiresAt) ?? (await allocator.take(expiresAt));
     const member = issuedName({ list: list.id, idx, startedAt: token.startedAt });
     const ttl = Math.max(1, (expiresAt + LEEWAY - clock.now()) / 1000);
     const entries = indexesOf(token).map((index) => grants.enlist(index, member, ttl));
@@ -49,13 +49,13 @@ export class StatusAssigner {
 
   #hasEntered(clientId: string): boolean {
     const now = this.#dependencies.clock.now();
-    if (Math.abs(now - this.#since) >= KNOWN) [this.#since, this.#clients] = [now, new Set()];
+    if (Math.abs(now - this.#since) >= CLIENT_REMEMBERED_FOR) [this.#since, this.#clients] = [now, new Set()];
     return this.#clients.has(clientId);
   }
 
   async #enterClient(clientId: string): Promise<void> {
     const { grants, longest } = this.#dependencies;
-    await enterClient(grants, clientId, KNOWN / 1000 + longest + LEEWAY / 1000);
+    await enterClient(grants, clientId, CLIENT_REMEMBERED_FOR / 1000 + longest + LEEWAY / 1000);
     this.#clients.add(clientId);
   }
 }

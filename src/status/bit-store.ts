@@ -44,7 +44,7 @@ export const LISTS: Index<ListRecord> = 'status-lists';
 export const bitsOf = (list: string): Bitmap => `status-bits:${list}`;
 
 /** Maximum number of bits that one call sets, so that a long call does not block the store. */
-const MOST = 10_000;
+const MAX_BITS = 10_000;
 
 /** Sets bits of a list, then increments the list's version, so that other nodes notice the change. */
 export async function markBits(
@@ -53,8 +53,8 @@ export async function markBits(
   indexes: readonly number[],
 ): Promise<void> {
   const ttl = lifeOf(list, clock);
-  for (let at = 0; at < indexes.length; at += MOST) {
-    await grants.setBits(bitsOf(list.id), indexes.slice(at, at + MOST).map(offsetOf), ttl);
+  for (let at = 0; at < indexes.length; at += MAX_BITS) {
+    await grants.setBits(bitsOf(list.id), indexes.slice(at, at + MAX_BITS).map(offsetOf), ttl);
   }
   await writeList({ grants, clock }, list, true);
 }

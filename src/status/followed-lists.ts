@@ -26,21 +26,21 @@ export interface FollowedList extends StatusList {
 /** Milliseconds between two looks at the store for changes. */
 const PERIOD = 300;
 /** Shortest time between two looks in milliseconds, however many notices arrive. */
-const PACE = 50;
+const MIN_PAUSE = 50;
 /**
  * Longest age in milliseconds of the comparison with the store by which lists are served. It is subtracted from their
  * `ttl`.
  */
-export const BELIEVED = 1000;
+export const MAX_COMPARISON_AGE = 1000;
 /**
  * Longest comparison that counts as current, in milliseconds. A longer one means that the node stalled or the store is
  * slow.
  */
-const CURRENT = 300;
+const QUICK_COMPARISON = 300;
 /** Milliseconds between two comparisons of all bits, including those of lists whose version has not changed. */
-const COMPARED = 30_000;
+const FULL_COMPARISON_PERIOD = 30_000;
 
-const NONE = new Uint8Array();
+const NO_BITS = new Uint8Array();
 
 interface Followed extends FollowedList {
   changes: number;
@@ -74,14 +74,14 @@ export class FollowedLists {
   #comparedAt = -Infinity;
   #failed = false;
   /** The current look at the store, the pause after it, and the next look. */
-  #looking: Promise<void> = Promise.resolve();
+  #currentLook: Promise<void> = Promise.resolve();
   #pause: Promise<void> = Promise.resolve();
-  #coming: Promise<void> | undefined;
+  #nextLook: Promise<void> | undefined;
   #isClosed = false;
 
   constructor(dependencies: FollowedListsDependencies) {
     this.#dependencies = dependencies;
-    this.#timer = setInterval(() => this.#lookUnasked(), PERIOD).unref();
+    this.#timer = setInterval(() => this.#lookInBackground(), PERIOD).unref();
   }
 
   /**
@@ -90,7 +90,7 @@ export class FollowedLists {
    */
   async open(): Promise<void> {
     try {
-      this.#unsubscribe = await this.#dependencies.grants.subscribe(LISTS_CHANGED, () => this.#lookUnasked());
+      this.#unsubscribe = await this.#dependencies.grants.subscribe(LISTS_CHANGED, () => this.#lookInBackground());
       await this.look();
     } catch (error) {
       await this.close();
@@ -131,8 +131,8 @@ export class FollowedLists {
    * Reads the store again. The read begins after this call, and concurrent callers share it. @throws StoreUnavailable
    */
   look(): Promise<void> {
-    this.#coming ??= this.#inTurn();
-    return this.#coming;
+    this.#nextLook ??= this.#lookAfterPause();
+    return this.#nextLook;
   }
 
   /**
@@ -147,31 +147,31 @@ export class FollowedLists {
     known.changes += found.length;
     // Makes the next look compare the bits, even if the version has not changed.
     known.version = 0;
-    this.#tell(known, found);
+    this.#reportRevoked(known, found);
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#timer);
     await this.#unsubscribe();
-    await this.#looking;
+    await this.#currentLook;
   }
 
-  async #inTurn(): Promise<void> {
+  async #lookAfterPause(): Promise<void> {
     await this.#pause;
-    this.#coming = undefined;
+    this.#nextLook = undefined;
     if (this.#isClosed) return;
     const look = this.#compare().catch((error: unknown) => {
       if (!this.#failed && !this.#isClosed) this.#dependencies.reportFailure(error);
       this.#failed = true;
       throw error;
     });
-    this.#looking = look.catch(() => undefined);
-    this.#pause = this.#looking.then(() => sleep(PACE, undefined, { ref: false }));
+    this.#currentLook = look.catch(() => undefined);
+    this.#pause = this.#currentLook.then(() => sleep(MIN_PAUSE, undefined, { ref: false }));
     await look;
   }
 
-  #lookUnasked(): void {
+  #lookInBackground(): void {
     this.look().catch(() => undefined);
   }
 
@@ -181,7 +181,7 @@ export class FollowedLists {
    */
   async #verify(): Promise<void> {
     const age = this.#dependencies.clock.now() - this.#verifiedAt;
-    if (age >= 0 && age <= BELIEVED) return;
+    if (age >= 0 && age <= MAX_COMPARISON_AGE) return;
     if (this.#failed) throw new StoreUnavailable('the status lists could not be compared with the store');
     await this.look();
   }
@@ -192,12 +192,12 @@ export class FollowedLists {
     for (const list of this.#lists.values()) if (!isLive(list, clock)) this.#lists.delete(list.id);
     const lists = await this.#allLists();
     const records = await grants.getMany(lists.map(({ id }) => listKey(id)));
-    const all = startedAt >= this.#comparedAt + COMPARED;
+    const all = startedAt >= this.#comparedAt + FULL_COMPARISON_PERIOD;
     await Promise.all(lists.map((list, at) => this.#follow(list, records[at], all)));
     if (all) this.#comparedAt = startedAt;
     this.#verifiedAt = startedAt;
     this.#failed = false;
-    if (Math.abs(clock.now() - startedAt) <= CURRENT) this.#dependencies.onVerified();
+    if (Math.abs(clock.now() - startedAt) <= QUICK_COMPARISON) this.#dependencies.onVerified();
   }
 
   /** Returns the lists that the store names now, and those that it named before. */
@@ -212,19 +212,19 @@ export class FollowedLists {
   async #readOne(list: StatusList, indexes: readonly number[]): Promise<void> {
     const { grants } = this.#dependencies;
     const [record, stored] = await Promise.all([grants.get(listKey(list.id)), grants.readBits(bitsOf(list.id))]);
-    if (!this.#lists.has(list.id) && !this.#begin(list, record, stored)) await this.look();
+    if (!this.#lists.has(list.id) && !this.#startFollowing(list, record, stored)) await this.look();
     // The list may have been read before these bits were set, or after the store had lost them.
     if (this.#lists.has(list.id)) await this.learn(list, indexes);
   }
 
   /** Starts to follow a list. @returns whether the store has all of its bits */
-  #begin(list: StatusList, record: Stored<ListRecord> | undefined, stored: Uint8Array): boolean {
+  #startFollowing(list: StatusList, record: Stored<ListRecord> | undefined, stored: Uint8Array): boolean {
     if (record === undefined || !isWhole(record.value, stored)) return false;
     const { version, value } = record;
     const found = { ...list, bits: wholeList(stored), changes: 0, version, writtenAt: value.writtenAt };
     this.#lists.set(list.id, found);
     // An API that listens to this node may have an older copy from another node.
-    this.#tell(found, setOnlyIn(found.bits, NONE));
+    this.#reportRevoked(found, setOnlyIn(found.bits, NO_BITS));
     return true;
   }
 
@@ -232,7 +232,7 @@ export class FollowedLists {
     const known = this.#lists.get(list.id);
     if (record !== undefined && isSame(record, known) && !isCompared) return;
     const stored = await this.#dependencies.grants.readBits(bitsOf(list.id));
-    if (known === undefined) this.#begin(list, record, stored);
+    if (known === undefined) this.#startFollowing(list, record, stored);
     else await this.#merge(known, record, wholeList(stored));
   }
 
@@ -242,17 +242,18 @@ export class FollowedLists {
     const found = setOnlyIn(stored, known.bits);
     for (const idx of found) setBit(known.bits, idx);
     known.changes += found.length;
-    this.#tell(known, found);
-    const wentBack = record === undefined || record.version < known.version;
+    this.#reportRevoked(known, found);
+    const hasOlderVersion = record === undefined || record.version < known.version;
     if (lost.length > 0) await markBits(this.#dependencies, known, lost);
-    else if (record === undefined) await writeList(this.#dependencies, known, setOnlyIn(known.bits, NONE).length > 0);
-    if (wentBack || lost.length > 0) await onLost(known);
+    else if (record === undefined)
+      await writeList(this.#dependencies, known, setOnlyIn(known.bits, NO_BITS).length > 0);
+    if (hasOlderVersion || lost.length > 0) await onLost(known);
     // A store that has lost bits may lose them again, so the next look compares them once more.
     known.version = lost.length > 0 ? 0 : (record?.version ?? 0);
     known.writtenAt = record?.value.writtenAt;
   }
 
-  #tell(list: FollowedList, found: readonly number[]): void {
+  #reportRevoked(list: FollowedList, found: readonly number[]): void {
     if (found.length > 0) this.#dependencies.onRevoked(list, found);
   }
 }

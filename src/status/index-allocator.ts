@@ -19,7 +19,7 @@ const blocksOf = (list: string): Counter => `status-blocks:${list}`;
 /** Number of indexes that a node takes at a time. */
 const BLOCK = 1024;
 /** Number of remaining indexes below which the node fetches the next block, so that tokens rarely wait for it. */
-const LOW = 256;
+const FETCH_BELOW = 256;
 
 interface IndexAllocatorDependencies {
   grants: Store;
@@ -40,7 +40,7 @@ interface Block {
   indexes: number[];
 }
 
-export interface Taken {
+export interface AllocatedIndex {
   list: StatusList;
   idx: number;
 }
@@ -58,17 +58,17 @@ export class IndexAllocator {
   }
 
   /** Allocates an index. @param expiresAt expiry of the token, in milliseconds since the epoch */
-  async take(expiresAt: number): Promise<Taken> {
+  async take(expiresAt: number): Promise<AllocatedIndex> {
     for (;;) {
-      const taken = this.takeAtHand(expiresAt);
+      const taken = this.takeFromHeldBlock(expiresAt);
       if (taken !== undefined) return taken;
       await this.#fetch(expiresAt);
     }
   }
 
   /** Fast path: takes an index from the block that this node already holds. */
-  takeAtHand(expiresAt: number): Taken | undefined {
-    const block = this.#fitting(expiresAt);
+  takeFromHeldBlock(expiresAt: number): AllocatedIndex | undefined {
+    const block = this.#usableBlock(expiresAt);
     const idx = block?.indexes.pop();
     return block === undefined || idx === undefined ? undefined : { list: block.list, idx };
   }
@@ -81,7 +81,7 @@ export class IndexAllocator {
     if (open?.value.list === id) await this.#open(open.version);
   }
 
-  #fitting(expiresAt: number): Block | undefined {
+  #usableBlock(expiresAt: number): Block | undefined {
     const has = (block: Block | undefined): block is Block =>
       block !== undefined && block.indexes.length > 0 && this.#fits(block, expiresAt);
     if (!has(this.#now)) {
@@ -91,7 +91,7 @@ export class IndexAllocator {
     const now = this.#now;
     if (!has(now)) return undefined;
     // If this fetch fails, the caller that finds no index left fetches again and gets the error.
-    if (now.indexes.length < LOW && this.#next === undefined) this.#fetch(expiresAt).catch(() => undefined);
+    if (now.indexes.length < FETCH_BELOW && this.#next === undefined) this.#fetch(expiresAt).catch(() => undefined);
     return now;
   }
 

@@ -16,7 +16,7 @@ export interface RevokerDependencies {
   learn?: Learn | undefined;
 }
 
-interface Which {
+interface RevocationFilter {
   /** Limits the revocation to tokens whose request began before this instant, in milliseconds since the epoch. */
   startedBefore?: number | undefined;
   /** Limits the revocation to access tokens, without refresh tokens and codes. */
@@ -31,7 +31,7 @@ export interface Revoker {
    * @returns the number of JWTs that were not revoked before
    * @throws StoreUnavailable, after which some tokens may be revoked already
    */
-  revokeMembers(indexes: readonly Index<unknown>[], which?: Which): Promise<number>;
+  revokeMembers(indexes: readonly Index<unknown>[], filter?: RevocationFilter): Promise<number>;
   /** Revokes one token. An unknown or expired list is ignored. */
   revokeToken(reference: StatusReference): Promise<void>;
   /** Reads a token's status from the store, not from memory. A token of an unknown list counts as revoked. */
@@ -39,7 +39,7 @@ export interface Revoker {
 }
 
 /** Start of the request that a record belongs to. A record without a start counts as older than any instant. */
-interface Dated {
+interface WithStart {
   startedAt?: number;
 }
 
@@ -47,7 +47,7 @@ export function revoker(dependencies: RevokerDependencies): Revoker {
   const { grants, clock, issuer } = dependencies;
   const uris = listUris(issuer);
   return {
-    revokeMembers: (indexes, which) => revokeMembers(dependencies, indexes, which),
+    revokeMembers: (indexes, filter) => revokeMembers(dependencies, indexes, filter),
     async revokeToken(reference) {
       const found = uris.listOf(reference);
       if (found === undefined) return;
@@ -68,7 +68,7 @@ export function revoker(dependencies: RevokerDependencies): Revoker {
 async function revokeMembers(
   dependencies: Omit<RevokerDependencies, 'issuer'>,
   indexes: readonly Index<unknown>[],
-  { startedBefore = Infinity, accessOnly = false }: Which = {},
+  { startedBefore = Infinity, accessOnly = false }: RevocationFilter = {},
 ): Promise<number> {
   const batch = new BitBatch(dependencies);
   await forEachConcurrently(indexes, async (index) => {
@@ -89,7 +89,7 @@ async function revokeMembers(
 interface ListBatch {
   list: StatusList;
   bits: Promise<Uint8Array>;
-  moved: boolean;
+  isRecordWritten: boolean;
   /** Indexes still to be written, and the write that will include them. */
   fresh: number[];
   marking?: Promise<void> | undefined;
@@ -106,24 +106,24 @@ class BitBatch {
   }
 
   async take(issued: readonly Issued[]): Promise<void> {
-    await Promise.all([...Map.groupBy(issued, ({ list }) => list)].map(([id, of]) => this.#takeOf(id, of)));
+    await Promise.all([...Map.groupBy(issued, ({ list }) => list)].map(([id, of]) => this.#takeFromList(id, of)));
   }
 
   /** Notifies the nodes. @returns the number of newly revoked tokens */
   async end(): Promise<number> {
     const lists = [...this.#lists.values()];
     // An earlier caller that set these bits may have died before writing the record.
-    const unmoved = lists.filter(({ moved }) => !moved);
-    await Promise.all(unmoved.map(({ list }) => writeList(this.#dependencies, list, true)));
+    const withoutRecord = lists.filter(({ isRecordWritten }) => !isRecordWritten);
+    await Promise.all(withoutRecord.map(({ list }) => writeList(this.#dependencies, list, true)));
     // If the notice is lost, each node finds the change at its next look.
     if (lists.length > 0) this.#dependencies.grants.publish(LISTS_CHANGED, '').catch(() => undefined);
     return this.#count;
   }
 
-  async #takeOf(id: string, issued: readonly Issued[]): Promise<void> {
+  async #takeFromList(id: string, issued: readonly Issued[]): Promise<void> {
     const list = listNamed(id);
     if (list === undefined || !isLive(list, this.#dependencies.clock)) return;
-    const known = this.#lists.get(id) ?? { list, bits: this.#bitsOf(id), moved: false, fresh: [] };
+    const known = this.#lists.get(id) ?? { list, bits: this.#bitsOf(id), isRecordWritten: false, fresh: [] };
     this.#lists.set(id, known);
     const bits = await known.bits;
     const indexes = [...new Set(issued.map(({ idx }) => idx))].filter((idx) => idx < CAPACITY);
@@ -141,7 +141,7 @@ class BitBatch {
     const all = known.fresh.splice(0);
     known.marking = undefined;
     await markBits(this.#dependencies, known.list, all);
-    known.moved = true;
+    known.isRecordWritten = true;
   }
 
   async #bitsOf(id: string): Promise<Uint8Array> {
@@ -151,7 +151,7 @@ class BitBatch {
 
 async function deleteRecords(grants: Store, keys: readonly Key<unknown>[], startedBefore: number): Promise<void> {
   const all = startedBefore === Infinity;
-  const dated = keys as readonly Key<Dated>[];
+  const dated = keys as readonly Key<WithStart>[];
   const found = all ? [] : await grants.getMany(dated);
   const due = keys.filter((_key, at) => all || (found[at]?.value.startedAt ?? 0) < startedBefore);
   await Promise.all(due.map((key) => grants.delete(key)));

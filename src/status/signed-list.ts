@@ -2,7 +2,7 @@ import { promisify } from 'node:util';
 import { deflate, gzip } from 'node:zlib';
 import { etagOf } from '../http/response-headers.ts';
 import { epochSeconds, type Clock } from '../lib/clock.ts';
-import { BELIEVED, type FollowedList } from './followed-lists.ts';
+import { MAX_COMPARISON_AGE, type FollowedList } from './followed-lists.ts';
 
 /** A Status List Token (draft-ietf-oauth-status-list-20 §5.1) as it is served. */
 export interface SignedList {
@@ -26,12 +26,12 @@ export interface SigningDependencies {
  * Seconds by which the life of a signed list exceeds twice its `ttl`. Its expiry limits an attack that serves an old
  * list.
  */
-const BEYOND = 300;
+const EXTRA_LIFE = 300;
 
 const compress = promisify(deflate);
 const encode = promisify(gzip);
 
-interface Made {
+interface CachedList {
   made: Promise<SignedList>;
   isUnderWay: boolean;
   /** The next signing, shared by all callers that came too late for the current one. */
@@ -45,33 +45,38 @@ interface Made {
 export class SignedLists {
   readonly #dependencies: SigningDependencies;
   readonly #life: number;
-  #made = new WeakMap<FollowedList, Made>();
+  #cached = new WeakMap<FollowedList, CachedList>();
 
   constructor(dependencies: SigningDependencies) {
     this.#dependencies = dependencies;
-    this.#life = BEYOND + 2 * dependencies.ttl;
+    this.#life = EXTRA_LIFE + 2 * dependencies.ttl;
   }
 
   /** Returns the signed list with all revocations that this node knows now. */
   of(list: FollowedList): Promise<SignedList> {
-    const former = this.#made.get(list);
+    const former = this.#cached.get(list);
     const now = epochSeconds(this.#dependencies.clock);
-    if (former?.changes === list.changes && this.#isYoung(former, now)) return former.made;
+    if (former?.changes === list.changes && this.#isFresh(former, now)) return former.made;
     if (former?.isUnderWay === true) return (former.after ??= settled(former.made).then(() => this.of(list)));
-    const next: Made = { changes: list.changes, exp: now + this.#life, made: this.#make(list, now), isUnderWay: true };
-    this.#made.set(list, next);
+    const next: CachedList = {
+      changes: list.changes,
+      exp: now + this.#life,
+      made: this.#make(list, now),
+      isUnderWay: true,
+    };
+    this.#cached.set(list, next);
     void settled(next.made).then(() => (next.isUnderWay = false));
-    next.made.catch(() => this.#made.delete(list));
+    next.made.catch(() => this.#cached.delete(list));
     return next.made;
   }
 
   /** Drops all signed lists, so that the next request signs them again. */
   forget(): void {
-    this.#made = new WeakMap();
+    this.#cached = new WeakMap();
   }
 
   /** Tells whether less than half of a list's life is over. It is then valid even for clients whose clock is ahead. */
-  #isYoung({ exp }: Made, now: number): boolean {
+  #isFresh({ exp }: CachedList, now: number): boolean {
     const left = exp - now;
     return left > this.#life / 2 && left <= this.#life;
   }
@@ -81,7 +86,7 @@ export class SignedLists {
     // Compresses a copy, because the bits may change while another thread compresses them.
     const bytes = await compress(Buffer.from(list.bits), { level: 9 });
     const token = await sign({
-      ...{ iss: issuer, sub: uriOf(list), iat: now, exp: now + this.#life, ttl: ttl - BELIEVED / 1000 },
+      ...{ iss: issuer, sub: uriOf(list), iat: now, exp: now + this.#life, ttl: ttl - MAX_COMPARISON_AGE / 1000 },
       status_list: { bits: 1, lst: bytes.toString('base64url') },
     });
     const etag = etagOf(token);

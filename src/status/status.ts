@@ -49,7 +49,7 @@ interface StatusDependencies extends Pick<SigningDependencies, 'sign'> {
 /** Longest time for which a list accepts new tokens, in seconds. */
 const OPEN_FOR = 900;
 /** Maximum number of indexes in one event. If there are more, readers must fetch the list. */
-const MOST_TOLD = 1000;
+const MAX_INDEXES_IN_EVENT = 1000;
 
 /** Starts to follow the lists. @throws StoreUnavailable */
 export async function openStatus(dependencies: StatusDependencies): Promise<TokenStatus> {
@@ -92,7 +92,9 @@ export async function openStatus(dependencies: StatusDependencies): Promise<Toke
 }
 
 function revokedText(uri: string, indexes: readonly number[]): string {
-  return indexes.length > MOST_TOLD ? eventText('changed', { uri }) : eventText('revoked', { uri, idx: indexes });
+  return indexes.length > MAX_INDEXES_IN_EVENT
+    ? eventText('changed', { uri })
+    : eventText('revoked', { uri, idx: indexes });
 }
 
 function greeting(lists: readonly FollowedList[], uriOf: (list: FollowedList) => string): string {

@@ -2,14 +2,14 @@ import type { ServerResponse } from 'node:http';
 import type { Clock } from '../lib/clock.ts';
 
 /** Limits of open streams: of all callers, and of anonymous ones. Half are reserved for authenticated clients. */
-const MOST = 2000;
-const MOST_ANONYMOUS = 1000;
+const MAX_STREAMS = 2000;
+const MAX_ANONYMOUS = 1000;
 /** Maximum number of streams of one client. Each process of a cluster of APIs may hold one. */
-const MOST_OF_CLIENT = 256;
+const MAX_PER_CLIENT = 256;
 /** Maximum number of anonymous streams of one address block: an IPv4 address or an IPv6 /64, a /56, and a /48. */
-const MOST_OF_BLOCK = [32, 64, 128];
+const MAX_PER_BLOCK = [32, 64, 128];
 /** Maximum number of bytes that may wait for a reader. A slower reader is disconnected and has to reconnect. */
-const MOST_WAITING = 64 * 1024;
+const MAX_WAITING = 64 * 1024;
 /** Shortest time between two `current` events, in milliseconds. */
 const BEAT = 250;
 /** Milliseconds without a `current` event after which APIs must not trust the stream: the node may hang. */
@@ -35,14 +35,14 @@ export class Streams {
 
   /** @returns whether one more stream may be opened */
   hasRoom({ blocks, client }: Listener): boolean {
-    if (this.#isClosed || this.#readers.size >= MOST) return false;
-    if (client !== undefined) return this.#count((other) => other.client === client) < MOST_OF_CLIENT;
+    if (this.#isClosed || this.#readers.size >= MAX_STREAMS) return false;
+    if (client !== undefined) return this.#count((other) => other.client === client) < MAX_PER_CLIENT;
     const isAnonymous = (other: Listener) => other.client === undefined;
     return (
-      this.#count(isAnonymous) < MOST_ANONYMOUS &&
+      this.#count(isAnonymous) < MAX_ANONYMOUS &&
       blocks.every((block, index) => {
         const held = this.#count((other) => isAnonymous(other) && other.blocks[index] === block);
-        return held < (MOST_OF_BLOCK[index] ?? 0);
+        return held < (MAX_PER_BLOCK[index] ?? 0);
       })
     );
   }
@@ -61,7 +61,7 @@ export class Streams {
   tell(event: string): void {
     for (const reader of this.#readers.keys()) {
       reader.write(event);
-      if (reader.writableLength > MOST_WAITING) reader.destroy();
+      if (reader.writableLength > MAX_WAITING) reader.destroy();
     }
   }
 
@@ -79,8 +79,8 @@ export class Streams {
     for (const reader of this.#readers.keys()) reader.end();
   }
 
-  #count(isMeant: (listener: Listener) => boolean): number {
-    return [...this.#readers.values()].filter(isMeant).length;
+  #count(matches: (listener: Listener) => boolean): number {
+    return [...this.#readers.values()].filter(matches).length;
   }
 }
 

@@ -252,7 +252,7 @@ job        machine  Nightly job  store
     assert.equal(
       err,
       'latchkey: client "shop" is defined in the configuration: remove it from latchkey.yaml, restart the server, ' +
-        'then "latchkey revoke --client shop"\n',
+        'and run "latchkey revoke --client shop"\n',
     );
   });
 

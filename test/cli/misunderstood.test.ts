@@ -92,13 +92,13 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
   'accounts lsit': [2, 'latchkey: there is no command "accounts lsit" (did you mean list?)', HELP('accounts')],
   'accounts list now': [
     2,
-    'latchkey: accounts list does not take "now": latchkey accounts list [--json] [--role ROLE]',
+    'latchkey: accounts list does not take "now": latchkey accounts list [--json] [--role ROLE] [--search TEXT]',
     HELP('accounts'),
   ],
   'accounts list --role': [2, 'latchkey: --role needs a value: --role ROLE', HELP('accounts')],
   'accounts list --yes': [
     2,
-    'latchkey: accounts list does not take --yes: latchkey accounts list [--json] [--role ROLE]',
+    'latchkey: accounts list does not take --yes: latchkey accounts list [--json] [--role ROLE] [--search TEXT]',
     HELP('accounts'),
   ],
   'accounts list --role Staff': [

@@ -15,7 +15,7 @@ describe('A rising delay', () => {
     const delay = openRisingDelay({ grants: place.store, clock: place.clock, rule: RULE });
     for (let attempt = 0; attempt < 4; attempt += 1) assert.equal(await delay.reserve('somebody'), 0);
     place.clock.advance(RULE.memory + 1);
-    await Promise.all(Array.from({ length: 4 }, () => delay.giveBack('somebody')));
+    await Promise.all(Array.from({ length: 4 }, () => delay.refund('somebody')));
     const waits: number[] = [];
     for (let attempt = 0; attempt < 6; attempt += 1) waits.push(await delay.reserve('somebody'));
     assert.deepEqual(

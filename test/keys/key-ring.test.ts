@@ -172,7 +172,7 @@ describe('The key ring', () => {
         assert.equal(error.reason, 'wrong');
         assert.equal(
           error.message,
-          `${other.path} is not the master key of this store: the file holds key ${other.id}, the store is sealed under ` +
+          `${other.path} is not the master key of this store: the file holds key ${other.id}, but the store is sealed under ` +
             `${masterKey.id}. Put the master key of this store back. If it is lost, keys/README.md says what you can do.`,
         );
         return true;

@@ -115,7 +115,10 @@ describe('The master key', () => {
   it('The master key does not open what was sealed for another purpose', async () => {
     const key = await openKey(true);
     const sealed = await key.seal('a seed', 'totp:alice');
-    assert.match(await refusal('damaged', key.open(sealed, 'totp:mallory')), /"totp:mallory" was damaged or altered/);
+    assert.match(
+      await refusal('damaged', key.open(sealed, 'totp:mallory')),
+      /"totp:mallory" in the store was damaged or altered/,
+    );
   });
 
   it('The master key does not open a text of which any part was altered', async () => {
@@ -144,7 +147,7 @@ describe('The master key', () => {
     await rm(path);
     const key = await openKey(true);
     const message = await refusal('wrong', key.open(sealed, 'totp'));
-    assert.ok(message.includes(`holds key ${key.id}, the store is sealed under ${lost.id}`), message);
+    assert.ok(message.includes(`holds key ${key.id}, but the store is sealed under ${lost.id}`), message);
   });
 
   it('The master key does not reveal itself when it is printed', async () => {

@@ -27,14 +27,14 @@ describe('A shared budget', () => {
     for (const subject of ['a', 'b', 'c', 'd', 'e']) assert.equal(await budget.spend(shares(subject), 20), true);
     assert.equal(await budget.spend(shares('late'), 20), false);
     place.clock.advance(6);
-    await budget.giveBack(['a', 'all'], 20);
+    await budget.refund(['a', 'all'], 20);
     assert.equal(await budget.spend(shares('late'), 20), true);
   });
 
   it('A budget refund from an earlier span does not count in the current one', async () => {
     await budget.spend(shares('one'), 20);
     place.clock.advance(SPAN + 1);
-    await budget.giveBack(['one', 'all'], 20);
+    await budget.refund(['one', 'all'], 20);
     assert.equal(await budget.spend(shares('one'), 20), true);
     assert.equal(await budget.spend(shares('one'), 10), false);
   });

@@ -52,7 +52,7 @@ describe('The metadata of a client that registers itself', () => {
     it(`The server refuses a registration with ${name}: ${JSON.stringify(value)}`, async () => {
       const { status, body } = await register(server, { [name]: value });
       assert.deepEqual([status, body['error']], [400, 'invalid_client_metadata'], JSON.stringify(body));
-      assert.match(String(body['error_description']), /must|is required|is for|needs/);
+      assert.match(String(body['error_description']), /must|is required|is only for|needs/);
     });
   }
 

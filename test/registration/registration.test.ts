@@ -242,7 +242,7 @@ describe('Dynamic registration', () => {
         'ID tokens signed with HS256',
         { id_token_signed_response_alg: 'HS256' },
         'invalid_client_metadata',
-        /with a public key/,
+        /that uses a public key/,
       ],
       [
         'unsigned ID tokens',

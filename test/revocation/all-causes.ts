@@ -62,7 +62,7 @@ export const CAUSES: readonly Cause[] = [
       return {
         ends: [first.jwt],
         stays: [first.session, first.refreshToken, ...all(elsewhere)],
-        act: () => stage.giveBack(first.tokens['access_token'] ?? ''),
+        act: () => stage.revokeToken(first.tokens['access_token'] ?? ''),
       };
     },
   },
@@ -76,7 +76,7 @@ export const CAUSES: readonly Cause[] = [
       return {
         ends: [opaque],
         stays: [first.session, ...all(elsewhere)],
-        act: () => stage.giveBack(opaque.token),
+        act: () => stage.revokeToken(opaque.token),
       };
     },
   },
@@ -92,7 +92,7 @@ export const CAUSES: readonly Cause[] = [
       return {
         ends: [...all(first), opaque, exchanged],
         stays: [first.session, ...all(other), ...all(elsewhere)],
-        act: () => stage.giveBack(first.tokens['refresh_token'] ?? ''),
+        act: () => stage.revokeToken(first.tokens['refresh_token'] ?? ''),
       };
     },
   },

@@ -110,7 +110,7 @@ export class Stage {
   }
 
   /** RFC 7009. */
-  async giveBack(token: string, app = this.app): Promise<void> {
+  async revokeToken(token: string, app = this.app): Promise<void> {
     const response = await fetch(`${this.setup.issuer}/revoke`, {
       method: 'POST',
       body: new URLSearchParams({ token, client_id: app }),

@@ -124,7 +124,7 @@ export class RevocationPlay {
         return;
       }
       case 'give back the refresh token':
-        await this.#at(step.node, () => this.#stage.giveBack(latest, family.app));
+        await this.#at(step.node, () => this.#stage.revokeToken(latest, family.app));
         this.#model.endFamilies(isThis);
         return;
       case 'sign out': {
@@ -141,7 +141,7 @@ export class RevocationPlay {
     const token = tokens[step.of % tokens.length];
     if (token === undefined) return;
     if (step.do === 'give back the access token') {
-      await this.#at(step.node, () => this.#giveBackAccessToken(token));
+      await this.#at(step.node, () => this.#revokeAccessToken(token));
       this.#model.end(token);
       return;
     }
@@ -208,9 +208,9 @@ export class RevocationPlay {
     return tokenRequest(issuer, request, `${machine}:${secretOf(machine)}`);
   }
 
-  async #giveBackAccessToken({ jwt, client }: Issued): Promise<void> {
+  async #revokeAccessToken({ jwt, client }: Issued): Promise<void> {
     const { machine } = this.#stage;
-    if (client !== machine) return this.#stage.giveBack(jwt, client);
+    if (client !== machine) return this.#stage.revokeToken(jwt, client);
     const response = await fetch(`${this.#setup.issuer}/revoke`, {
       method: 'POST',
       headers: { authorization: `Basic ${btoa(`${machine}:${secretOf(machine)}`)}` },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { systemRandom } from '../../src/lib/random.ts';
-import { IndexAllocator, type Taken } from '../../src/status/index-allocator.ts';
+import { IndexAllocator, type AllocatedIndex } from '../../src/status/index-allocator.ts';
 import { LEEWAY } from '../../src/status/lists.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import type { Store } from '../../src/storage/store.ts';
@@ -37,11 +37,11 @@ for (const backend of [sqlite, redis, redisCluster, postgres]) {
       const parts = { grants, clock, random: systemRandom, longest: LONGEST, openFor: OPEN_FOR };
       return new IndexAllocator({ ...parts, ...(capacity !== undefined && { capacity }) });
     }
-    const take = (allocator: IndexAllocator, life = LONGEST): Promise<Taken> =>
+    const take = (allocator: IndexAllocator, life = LONGEST): Promise<AllocatedIndex> =>
       allocator.take(clock.now() + life * 1000);
-    const takeMany = (allocator: IndexAllocator, count: number): Promise<Taken[]> =>
+    const takeMany = (allocator: IndexAllocator, count: number): Promise<AllocatedIndex[]> =>
       Promise.all(Array.from({ length: count }, () => take(allocator)));
-    const names = (taken: readonly Taken[]): string[] => taken.map(({ list, idx }) => `${list.id}.${idx}`);
+    const names = (taken: readonly AllocatedIndex[]): string[] => taken.map(({ list, idx }) => `${list.id}.${idx}`);
 
     it('Two nodes never allocate the same index, even for concurrent requests', async () => {
       const taken = (await Promise.all(nodes.map((allocator) => takeMany(allocator, 3000)))).flat();

@@ -40,7 +40,7 @@ async function run(given: Arguments, terminal: Terminal): Promise<number> {
   const text = configText(plan);
   // Refuses to write a file that the server would refuse to start with.
   const source = { name: file, text, folder: dirname(file) };
-  const { warnings } = parseConfig(source, { environment: terminal.environment, areFilesSpared: true });
+  const { warnings } = parseConfig(source, { environment: terminal.environment, mayLackFiles: true });
   if (warnings.length > 0) terminal.warn(`warning:\n${describeProblems(file, warnings)}\n`);
   const written = [file];
   const secretFile = secretFileOf(plan);

@@ -43,7 +43,7 @@ Running servers apply each change by themselves. Only rewrap needs a restart of 
   words: ['ACTION', '[KID]'],
   run(given, terminal) {
     const { action, words } = findAction(keys, ACTIONS, given);
-    const chosen = chooseConfig(textOf(given, 'config'), terminal.environment, { areFilesSpared: true });
+    const chosen = chooseConfig(textOf(given, 'config'), terminal.environment, { mayLackFiles: true });
     return action.run({ chosen, config: chosen.config, options: given.options, terminal }, ...words);
   },
 };

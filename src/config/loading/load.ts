@@ -34,7 +34,7 @@ export interface LoadedConfig {
 export interface LoadOptions {
   environment: NodeJS.ProcessEnv;
   /** Allows unreadable secrets and certificates, for commands that use none of them. */
-  areFilesSpared?: boolean;
+  mayLackFiles?: boolean;
 }
 
 /** Reads the file, applies the environment and checks the result. @throws ConfigError with every problem */
@@ -46,11 +46,11 @@ export function loadConfig({ file, environment, ...options }: LoadOptions & { fi
  * Applies the environment to a configuration that was read, and checks the result. @throws ConfigError with every
  * problem
  */
-export function parseConfig(source: ConfigSource, { environment, areFilesSpared = false }: LoadOptions): LoadedConfig {
+export function parseConfig(source: ConfigSource, { environment, mayLackFiles = false }: LoadOptions): LoadedConfig {
   const document = readDocument(source);
   const overridden = applyEnvironment(document.value ?? {}, environment);
   const secrets = resolveSecrets(configSchema, overridden.value, {
-    ...{ folder: source.folder, environment, areSpared: areFilesSpared },
+    ...{ folder: source.folder, environment, mayLackFiles },
   });
   const described = (fault: Fault) => describe(fault, { document, overridden, tree: secrets.value });
 
@@ -59,7 +59,7 @@ export function parseConfig(source: ConfigSource, { environment, areFilesSpared 
   const add = (found: Fault[]) => faults.push(...newsBeside(faults, found));
   if ('faults' in validated) add(validated.faults);
   const draft = 'faults' in validated ? draftOf(secrets.value) : validated.value;
-  if (!areFilesSpared) add(unreadableFiles(draft, source.folder));
+  if (!mayLackFiles) add(unreadableFiles(draft, source.folder));
   add([...weakSecrets(draft.clients), ...publishedPasswords(draft.accounts)]);
   if ('value' in validated) {
     add(movedFiles(validated.value, source.folder));

@@ -15,7 +15,7 @@ interface SecretSources {
   folder: string;
   environment: NodeJS.ProcessEnv;
   /** Allows an unreadable secret, for commands that use no secret. */
-  areSpared?: boolean;
+  mayLackFiles?: boolean;
 }
 
 /** A file that holds a secret, and the setting that names it. */
@@ -52,9 +52,9 @@ export function resolveSecrets(schema: unknown, value: unknown, sources: SecretS
     const read = readSecret(reference, sources, path[0] === 'clients');
     if (read.file !== undefined) files.push({ path, file: read.file });
     if (read.warning !== undefined) warnings.push({ path, message: read.warning });
-    const isSpared = sources.areSpared === true && read.isAbsent === true;
-    if (read.fault !== undefined && !isSpared) faults.push({ path, message: read.fault });
-    return isSpared ? new Secret(undefined, `${pathText(path)}: ${read.fault}`) : new Secret(read.value ?? '');
+    const isTolerated = sources.mayLackFiles === true && read.isAbsent === true;
+    if (read.fault !== undefined && !isTolerated) faults.push({ path, message: read.fault });
+    return isTolerated ? new Secret(undefined, `${pathText(path)}: ${read.fault}`) : new Secret(read.value ?? '');
   }
 
   return { value: visit(schema, value, []), files, faults, warnings };

@@ -12,7 +12,7 @@ const LONGEST_LIFETIME = 86_400;
 
 /** Checks of one trusted issuer, by itself and against other sections. Paths start at the issuer. */
 const CHECKS: readonly IssuerCheck[] = [
-  isSomebodyElse,
+  issuerIsNotThisServer,
   keysStandOnce,
   keysCanVerify,
   timesAreBounded,
@@ -44,7 +44,7 @@ export function issuersAreFree({ trusted_issuers: issuers }: Draft, taken: reado
  * Refuses this server as a trusted issuer, because clients could exchange grants for wider ones
  * (draft-ietf-oauth-identity-assertion-authz-grant, "Cross-Domain Use").
  */
-function isSomebodyElse({ issuer }: TrustedIssuer, surroundings: Surroundings): Fault[] {
+function issuerIsNotThisServer({ issuer }: TrustedIssuer, surroundings: Surroundings): Fault[] {
   if (issuer !== surroundings.issuer) return [];
   return [{ path: ['issuer'], message: 'must not be this server' }];
 }

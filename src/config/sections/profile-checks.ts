@@ -44,7 +44,7 @@ const CHECKS: readonly Check[] = [
   methodIsAllowed,
   algorithmsAreAllowed,
   flowsAreAllowed,
-  nothingIsTakenBack,
+  requiredSettingsAreOn,
   signersHaveKeys,
   audienceIsAllowed,
 ];
@@ -105,7 +105,7 @@ export function goneResponseTypes(types: readonly string[], profile: Profile): F
   );
 }
 
-function nothingIsTakenBack(client: ProfiledClient, rules: ProfileRules, profile: Profile): Fault[] {
+function requiredSettingsAreOn(client: ProfiledClient, rules: ProfileRules, profile: Profile): Fault[] {
   const asked = {
     require_pushed_authorization_requests: rules.pushed,
     require_signed_request_object: rules.signedRequests,

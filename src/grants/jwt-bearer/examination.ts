@@ -13,7 +13,7 @@ import type { Subject, Subjects } from './subject.ts';
  * Largest difference in seconds between two nodes' estimates of the store's time. A node judges an assertion by its own
  * estimate, so the server remembers a used assertion for that much longer.
  */
-const RECKONED_APART = 60;
+const TIME_ESTIMATES_DIFFER_BY = 60;
 
 /** The client that presents an assertion. */
 interface Bearer {
@@ -50,7 +50,7 @@ export class Examination {
   readonly request: Request;
   readonly header: Members;
   readonly claims: Members;
-  /** The issuer named by `iss`; {@link NOBODY} if it is unknown. */
+  /** The issuer named by `iss`; {@link UNKNOWN_ISSUER} if it is unknown. */
   readonly issuer: TrustedIssuer;
   /** This server's issuer URL. */
   readonly here: string;
@@ -105,7 +105,7 @@ export class Examination {
 
   isFirst(): Promise<boolean> {
     const { jti, exp, iat = Number(exp) - this.issuer.max_lifetime } = this.claims;
-    const life = Number(exp) + this.issuer.clock_skew + RECKONED_APART - this.now;
+    const life = Number(exp) + this.issuer.clock_skew + TIME_ESTIMATES_DIFFER_BY - this.now;
     return this.#sources.claimOnce(this.issuer.issuer, String(jti), Math.max(1, Math.ceil(life)), Number(iat) * 1000);
   }
 
@@ -138,7 +138,7 @@ export class Examination {
 }
 
 /** Placeholder for an unknown issuer. It trusts nothing, so that even a check that runs too early refuses. */
-const NOBODY: TrustedIssuer = {
+const UNKNOWN_ISSUER: TrustedIssuer = {
   issuer: '',
   algorithms: [],
   token_types: [],
@@ -187,7 +187,7 @@ export function examiner({ here, issuers, keys, subjects, claimOnce, clock }: Ex
   return async (request) => {
     const { iss } = request.assertion.claims.members;
     const issuer = typeof iss === 'string' ? await issuers.find(iss) : undefined;
-    return new Examination({ request, issuer: issuer ?? NOBODY, here, now: epochSeconds(clock), sources });
+    return new Examination({ request, issuer: issuer ?? UNKNOWN_ISSUER, here, now: epochSeconds(clock), sources });
   };
 }
 

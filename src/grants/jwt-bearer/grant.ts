@@ -41,7 +41,7 @@ export function jwtBearerGrant({ examine, subjects, announce }: JwtBearerDepende
       const account = await subjects.settle(subject, issuer, claims);
       if (account === undefined && subject.is !== 'service')
         throw new errors.InvalidGrant('assertion refused: no account');
-      await giveToken(context, { examination, account, sender, issuer: issuer.issuer });
+      await issueToken(context, { examination, account, sender, issuer: issuer.issuer });
       announce({
         type: 'assertion.accepted',
         issuer: issuer.issuer,
@@ -83,7 +83,7 @@ function requestOf({ oidc: { client, params } }: TokenEndpointGrantContext, send
   };
 }
 
-interface Given {
+interface TokenContext {
   examination: Examination;
   account: Account | undefined;
   sender: SenderConstraint;
@@ -91,7 +91,7 @@ interface Given {
 }
 
 /** Issues a token with the requested scopes that the API has, the client may have and the account's roles allow. */
-async function giveToken(context: TokenEndpointGrantContext, given: Given): Promise<void> {
+async function issueToken(context: TokenEndpointGrantContext, given: TokenContext): Promise<void> {
   const { examination, account, sender, issuer } = given;
   const { client, params, provider } = context.oidc;
   if (account !== undefined) context.oidc.entity('Account', { accountId: account.id });

@@ -1,5 +1,5 @@
 import { isText, type Check, type Examination } from './examination.ts';
-import type { Nobody } from './subject.ts';
+import type { NoSubject } from './subject.ts';
 
 /** Checks against the policies of the issuer and the client (RFC 7521 §5.2; draft ID-JAG). */
 export const POLICY: readonly Check[] = [
@@ -75,22 +75,22 @@ export const SUBJECT: readonly Check[] = [
   {
     reason: 'email_unverified',
     says: 'the assertion must have an email address that the issuer has verified (email_verified: true)',
-    holds: async (it) => !(await isNobody(it, 'address not proved')),
+    holds: async (it) => !(await hasNoSubject(it, 'address not proved')),
   },
   {
     reason: 'email_taken',
     says: 'no account may have the email address yet, unless match_email is set',
-    holds: async (it) => !(await isNobody(it, 'address taken')),
+    holds: async (it) => !(await hasNoSubject(it, 'address taken')),
   },
   {
     reason: 'account_unverified',
     says: 'the operator must have created the account with the email address, or verified it (latchkey accounts verify)',
-    holds: async (it) => !(await isNobody(it, 'account not vouched for')),
+    holds: async (it) => !(await hasNoSubject(it, 'account not vouched for')),
   },
   {
     reason: 'account_unknown',
     says: 'an account must be linked to the subject, or have the email address',
-    holds: async (it) => !(await isNobody(it, 'unlinked')),
+    holds: async (it) => !(await hasNoSubject(it, 'unlinked')),
   },
   {
     reason: 'account_disabled',
@@ -102,7 +102,7 @@ export const SUBJECT: readonly Check[] = [
   },
 ];
 
-async function isNobody(it: Examination, because: Nobody['because']): Promise<boolean> {
+async function hasNoSubject(it: Examination, because: NoSubject['because']): Promise<boolean> {
   const subject = await it.subject();
   return subject.is === 'nobody' && subject.because === because;
 }

@@ -19,7 +19,7 @@ export type Subject =
   /** An account found by its email address for the first time. It is linked once all checks pass. */
   | { is: 'linkable'; account: Account }
   | NewSubject
-  | Nobody;
+  | NoSubject;
 
 interface NewSubject {
   is: 'new';
@@ -27,7 +27,7 @@ interface NewSubject {
   name: string;
 }
 
-export interface Nobody {
+export interface NoSubject {
   is: 'nobody';
   because: 'unlinked' | 'address not proved' | 'address taken' | 'account not vouched for';
 }

@@ -63,7 +63,7 @@ async function generate(session: Session, recipe: Recipe, name: string, owner: s
     [CKA.LABEL, Buffer.from(owner)],
   ];
   const publicKey = await firstOf(recipe.publicHalf, (parameters) =>
-    // The public half is read at once, and is not needed in the token afterwards.
+    // The public key is read at once, and is not needed in the token afterwards.
     session.generate(
       recipe.generation,
       [...named, ...parameters, [CKA.TOKEN, bool(false)], [CKA.VERIFY, bool(true)]],
@@ -75,7 +75,7 @@ async function generate(session: Session, recipe: Recipe, name: string, owner: s
   return publicJwk;
 }
 
-/** Attributes of the private half. It stays in the token, cannot be read, and can only sign. */
+/** Attributes of the private key. It stays in the token, cannot be read, and can only sign. */
 const PRIVATE_HALF: readonly Attribute[] = [
   [CKA.TOKEN, bool(true)],
   [CKA.PRIVATE, bool(true)],

@@ -8,7 +8,7 @@ import { mechanism, struct, ulong, type Attribute, type Struct } from './memory.
 /** PKCS #11 parameters to generate, read and use the keys of one JWS algorithm. */
 export interface Recipe {
   generation: number;
-  /** Templates of the public half. They are tried in order, because tokens name curves differently. */
+  /** Templates of the public key. They are tried in order, because tokens name curves differently. */
   publicHalf: readonly (readonly Attribute[])[];
   signing: number;
   /** Builds the mechanism with its parameters, once for each signature. */

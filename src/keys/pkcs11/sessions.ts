@@ -4,7 +4,7 @@ import { CryptokiError, type Cryptoki } from './cryptoki.ts';
 import { CKR } from './constants.ts';
 import { mechanism, struct, template, ulong, type Attribute, type Struct } from './memory.ts';
 
-/** Bytes for a value from the token, longer than any signature or public half: RSA with 4096 bits has 512 bytes. */
+/** Bytes for a value from the token, longer than any signature or public key: RSA with 4096 bits has 512 bytes. */
 const LARGEST_VALUE = 1024;
 const FOUND_AT_ONCE = 16;
 
@@ -57,7 +57,7 @@ export class Session {
     return values;
   }
 
-  /** Makes a key pair. @returns the handle of the public half */
+  /** Makes a key pair. @returns the handle of the public key */
   async generate(
     generation: number,
     publicHalf: readonly Attribute[],

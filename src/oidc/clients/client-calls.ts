@@ -99,8 +99,7 @@ function maxAgeOf({ cacheControl }: { cacheControl: string }): number {
 }
 
 /**
- * Refuses a metadata document that is not JSON. Otherwise somebody who may publish a page on another's site could serve
- * a document from there (draft-ietf-oauth-client-id-metadata-document).
+ * Refuses a metadata document that is not JSON. Otherwise anybody who may publish a page on somebody else's site could serve a document from there (draft-ietf-oauth-client-id-metadata-document).
  */
 function refuseUnlessJson(response: Response): void {
   const [type = ''] = (response.headers.get('content-type') ?? '').split(';');

@@ -45,7 +45,7 @@ const FOR_CLIENTS = ['1.3.6.1.5.5.7.3.2', '2.5.29.37.0'];
 
 /**
  * Accepted signature algorithms by OID, with a pattern for their parameters in hexadecimal. All use SHA-2 or newer.
- * RSASSA-PSS names its hash in its parameters, and without them means SHA-1 (RFC 4055 §3.1).
+ * RSASSA-PSS names its hash in its parameters. Without parameters, the hash is SHA-1 (RFC 4055 §3.1).
  */
 const SIGNATURES: Readonly<Record<string, RegExp>> = {
   '1.2.840.113549.1.1.11': /^/,

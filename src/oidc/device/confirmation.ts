@@ -18,7 +18,7 @@ interface Dependencies {
  */
 export function deviceConfirmation(dependencies: Dependencies): interactionPolicy.Prompt {
   const consent = new Check('device_confirmed', 'the confirmation of a device is a consent', async (context) => {
-    if (isForDevice(context) && isConfirmed(context)) await giveConsent(context, dependencies);
+    if (isForDevice(context) && isConfirmed(context)) await storeConsent(context, dependencies);
     return false;
   });
   return new Prompt({ name: 'device' }, consent);
@@ -62,7 +62,7 @@ function isConfirmed({ oidc }: KoaContextWithOIDC): boolean {
 }
 
 /** Records the consent as the consent page does, and sets it as a result for the engine. */
-async function giveConsent({ oidc }: KoaContextWithOIDC, { consents, announce }: Dependencies): Promise<void> {
+async function storeConsent({ oidc }: KoaContextWithOIDC, { consents, announce }: Dependencies): Promise<void> {
   const { client, grant, session } = oidc;
   const account = session?.accountId;
   if (client === undefined || grant === undefined || session === undefined || account === undefined) return;

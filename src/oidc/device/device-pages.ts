@@ -70,7 +70,7 @@ export function devicePages(
         ...formOf(context),
         userCode,
         ...(await requestInWords(dependencies, context, client)),
-        ...whereFrom(context, origin as unknown as Origin, dependencies.clock),
+        ...originInWords(context, origin as unknown as Origin, dependencies.clock),
       });
     },
 
@@ -159,7 +159,7 @@ async function requestInWords(dependencies: DevicePagesDependencies, context: Ko
   };
 }
 
-function whereFrom(context: KoaContextWithOIDC, { address, at }: Origin, clock: Clock) {
+function originInWords(context: KoaContextWithOIDC, { address, at }: Origin, clock: Clock) {
   return {
     address,
     secondsAgo: (clock.now() - at) / 1000,

@@ -51,7 +51,7 @@ export function limitGuesses(
       throw new TooManyGuesses(seconds);
     }
     const found = await find(...code);
-    if (found !== undefined) await Promise.all(counts.map(({ delay, subject }) => delay.giveBack(subject)));
+    if (found !== undefined) await Promise.all(counts.map(({ delay, subject }) => delay.refund(subject)));
     return found;
   };
 }

@@ -15,15 +15,15 @@ import { isSignOut } from './back-channel-logout.ts';
 export function askWithoutClient(check: EngineStep): EngineStep {
   return async (context, next) => {
     const progress = { isChecked: false };
-    const goOn = async (): Promise<void> => {
+    const proceed = async (): Promise<void> => {
       progress.isChecked = true;
       await next();
     };
     try {
-      await check(context, goOn);
+      await check(context, proceed);
     } catch (error) {
       if (progress.isChecked || !(error instanceof errors.InvalidClient) || !dropHint(context)) throw error;
-      await check(context, goOn);
+      await check(context, proceed);
     }
   };
 }

@@ -8,7 +8,7 @@ import {
   type InteractionResults,
   type KoaContextWithOIDC,
 } from 'oidc-provider';
-import { ANSWER_KEPT, answerOf, giveAnswer, type KeptAnswer } from '../../forms/answered-forms.ts';
+import { ANSWER_KEPT, answerOf, sendKeptAnswer, type KeptAnswer } from '../../forms/answered-forms.ts';
 import { untilDefined, KeyedQueue } from '../../forms/keyed-queue.ts';
 import { browserFor, browserHash, matchingBrowser } from '../../http/browser-cookies.ts';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
@@ -215,7 +215,7 @@ export class Interactions {
       return now.stored.value.isAnswered && now;
     });
     if (found === false) return false;
-    giveAnswer(context, (found.payload as unknown as { answer: KeptAnswer }).answer);
+    sendKeptAnswer(context, (found.payload as unknown as { answer: KeptAnswer }).answer);
     return true;
   }
 

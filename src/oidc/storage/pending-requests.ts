@@ -116,7 +116,7 @@ export function pendingRequests(dependencies: PendingRequestsDependencies): Pend
       if (dependencies.knownBrowser(deviceToken(context)) !== undefined) return false;
       return pending[kind].isSpent(strangersAt(clientAddress(context)));
     },
-    finish: (kind, { subjects, bytes }) => pending[kind].giveBack(subjects, bytes),
+    finish: (kind, { subjects, bytes }) => pending[kind].refund(subjects, bytes),
     mayStay: (payload) => opened.spend([everybody(dependencies.limits)], sizeOf(payload)),
   };
 }
@@ -184,7 +184,7 @@ const AUTHORIZATION = new RegExp(`^${routes.authorization}/?$`, 'i');
  */
 export function refuseSpentStrangers(pending: PendingRequests): Middleware {
   return (context, next) => {
-    if (AUTHORIZATION.test(context.path) && isStrangers(context) && pending.isSpent('sign-in', context))
+    if (AUTHORIZATION.test(context.path) && isFromStranger(context) && pending.isSpent('sign-in', context))
       throw new Problem('too-many-waiting', 'the block of a stranger has nothing left', {
         'Retry-After': retryAfter('sign-in'),
       });
@@ -196,7 +196,7 @@ export function refuseSpentStrangers(pending: PendingRequests): Middleware {
  * Tells whether an authorization request is a stranger's and will show a page. A session cookie that this server signed
  * may belong to a signed-in person. A request object may contain `prompt=none`, which shows no page.
  */
-function isStrangers(context: Context): boolean {
+function isFromStranger(context: Context): boolean {
   if (context.method !== 'GET' || context.cookies.get(sessionCookie(context), { signed: true }) !== undefined)
     return false;
   const { prompt, request, request_uri: uri } = context.query;

@@ -81,7 +81,7 @@ export function sessionAdapter({ grants, random, clock, pending, config }: Sessi
       if (seen === undefined) return begin(dependencies, write);
       const signsIn = context?.oidc.result?.login !== undefined;
       const goesOn =
-        seen.cookie.id === id ? goOn(dependencies, write, seen) : rename(dependencies, write, seen, signsIn);
+        seen.cookie.id === id ? continueSession(dependencies, write, seen) : rename(dependencies, write, seen, signsIn);
       // If the session has ended, a code is invalid. An access token is not, because the session's revocation could not
       // find it, so it must not be sent.
       if (!(await goesOn) && context?.oidc.entities.AccessToken !== undefined)
@@ -173,7 +173,11 @@ async function begin({ grants, cookies, pending }: SessionStores, { id, payload,
 }
 
 /** Writes the changes of a session that keeps its cookie. @returns false if the session has ended */
-async function goOn({ grants, cookies }: SessionStores, { payload, options }: Write, seen: Seen): Promise<boolean> {
+async function continueSession(
+  { grants, cookies }: SessionStores,
+  { payload, options }: Write,
+  seen: Seen,
+): Promise<boolean> {
   const { uid, state, session } = split(payload);
   const isAsking = !isDeepStrictEqual(state, seen.state);
   if (!(await writeChanges(grants, uid, session, seen, options))) return false;
