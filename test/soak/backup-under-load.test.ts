@@ -91,7 +91,7 @@ describe('A backup under load', function () {
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   for (const [name, start] of Object.entries(places)) {
-    it(`has, on ${name}, every operation that was acknowledged before the moment that it states`, async () => {
+    it(`A backup of ${name} contains every operation that was acknowledged before its stated time`, async () => {
       await using closing = new AsyncDisposableStack();
       const { grants, records, stop } = await start();
       closing.defer(stop);

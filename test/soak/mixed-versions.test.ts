@@ -152,7 +152,7 @@ class MixedSite {
   }
 }
 
-describe(`Nodes of commit ${OLDER} and of this version on one store, under load`, function () {
+describe(`Nodes of commit ${OLDER} and of this version on one store under load`, function () {
   this.timeout(5 * MINUTE);
   const site = new MixedSite();
   before(() => site.start());
@@ -160,19 +160,19 @@ describe(`Nodes of commit ${OLDER} and of this version on one store, under load`
 
   const nothing = () => Promise.resolve();
   const stages: readonly [string, () => Promise<void>][] = [
-    ['serve while both are of the older version', nothing],
-    ['lose nothing when the first node is replaced by the newer version', () => site.replace(0, 'newer')],
-    ['lose nothing when the second one is replaced, too', () => site.replace(1, 'newer')],
-    ['lose nothing when the first node goes back', () => site.replace(0, 'older')],
-    ['lose nothing when the second one goes back, too', () => site.replace(1, 'older')],
+    ['Two nodes of the older version serve every request', nothing],
+    ['The replacement of the first node by the newer version loses nothing', () => site.replace(0, 'newer')],
+    ['The replacement of the second node by the newer version loses nothing', () => site.replace(1, 'newer')],
+    ['The return of the first node to the older version loses nothing', () => site.replace(0, 'older')],
+    ['The return of the second node to the older version loses nothing', () => site.replace(1, 'older')],
     [
-      'lose nothing when both become the newer version for good',
+      'The final replacement of both nodes by the newer version loses nothing',
       async () => {
         await site.replace(1, 'newer');
         await site.replace(0, 'newer');
       },
     ],
-    ['lose nothing when the store is upgraded', () => site.upgrade()],
+    ['The upgrade of the store under two nodes loses nothing', () => site.upgrade()],
   ];
   for (const [title, change] of stages) {
     it(title, async () => {
@@ -181,7 +181,7 @@ describe(`Nodes of commit ${OLDER} and of this version on one store, under load`
     });
   }
 
-  it('have done some of everything', () => {
+  it('Every customer of the two nodes has used every feature more than once', () => {
     const done = site.customers.map((customer) => Object.values(customer.done));
     console.log(
       `      ${JSON.stringify(site.customers.map((customer) => customer.done)[0])} of the first of ${CUSTOMERS}`,
