@@ -183,7 +183,7 @@ describe('Registration management', () => {
     assert.equal((await other.ask('GET')).status, 200);
   });
 
-  it('A registration access token gives no access to an operator’s client, and the answer is that for an unknown client', async () => {
+  it('A registration access token gets the same answer for an operator’s client as for an unknown one', async () => {
     const own = await ownClient();
     const token = (await own.ask('GET')).body['registration_access_token'];
     const answers = await Promise.all(

@@ -62,7 +62,7 @@ describe('The metadata of a client that registers itself', () => {
     for (const name of Object.keys(NOTHING)) assert.equal(body[name], undefined, name);
   });
 
-  it('The server keeps the login URI, the signing algorithms and the type of a client, and returns what applies anyway', async () => {
+  it('A registration keeps the client’s login URI, algorithms and type, and its response adds the fixed values', async () => {
     const { jwks } = await clientKey();
     const asked = {
       initiate_login_uri: 'https://app.example/login',

@@ -33,7 +33,7 @@ describe('Dynamic registration', () => {
       assert.equal((await discovery(server.issuer))['registration_endpoint'], `${server.issuer}/register`);
     });
 
-    it('The registration response contains the metadata, a secret and a registration access token, and cannot be cached', async () => {
+    it('The registration response has the metadata, a secret and a registration access token, and no cache may keep it', async () => {
       const { status, body, headers } = await register(server, {
         client_name: 'Shop',
         client_uri: 'https://app.example',

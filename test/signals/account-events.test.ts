@@ -99,7 +99,7 @@ for (const backend of serverStores) {
     const entities = (sets: Set[]) => sets.map(({ event }) => event['initiating_entity']);
     const sorted = (list: unknown[]): unknown[] => list.toSorted((a, b) => (String(a) < String(b) ? -1 : 1));
 
-    it('A sign-out ends the session under the session id that each app has for it', async () => {
+    it('The event of a sign-out names the session by the session id that each app has for it', async () => {
       const browser = new Browser();
       const [own, notes] = [await signIn('demo-web', { browser }), await signIn('demo-notes', { browser })];
       await browser.visit(`${server.issuer}/logout?id_token_hint=${String(own.tokens['id_token'])}`);
@@ -121,7 +121,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await hears(web, 0), []);
     });
 
-    it('A password change is an event, and so is each session that it ended, but not the session of the change', async () => {
+    it('A password change causes an event for itself and for each session that it ended', async () => {
       const [kept, ended] = [await signIn('demo-web'), await signIn('demo-web')];
       const { keys } = await stores.grants.members<{ authorizations?: Record<string, { sid: string }> }>(
         `sessions-of-account:${alice ?? ''}`,
@@ -184,7 +184,7 @@ for (const backend of serverStores) {
       assert.deepEqual(told(await hears(web, 1)), [[SESSION_REVOKED, own.sid]]);
     });
 
-    it('A role that is added or removed causes one event with the account’s new roles', async () => {
+    it('Each added or removed role causes one event with the account’s new roles', async () => {
       await signIn('demo-web', { scope: 'openid roles' });
       const id = alice ?? assert.fail();
       await domain.accountChanges.addRoles(id, ['admin']);
@@ -203,7 +203,7 @@ for (const backend of serverStores) {
       }
     });
 
-    it('A disabled client gets no events, and after it is enabled none from that time', async () => {
+    it('A client gets no events while it is disabled, and does not get them later', async () => {
       await operations.disableClient('demo-web');
       await operations.endBefore({ account: alice ?? assert.fail() });
       await hears(watch, 1);

@@ -70,7 +70,7 @@ describe('The management of streams', () => {
     });
   });
 
-  it('A new event stream delivers by poll unless the receiver asks otherwise, and only the supported events', async () => {
+  it('A new event stream uses poll delivery by default, and delivers only supported events', async () => {
     const asked = [SESSION_REVOKED, CREDENTIAL_CHANGE, 'urn:example:unknown'];
     const receiver = await Receiver.of(server.issuer, 'stranger');
     const { status, body } = await receiver.call('POST', '/ssf/streams', { events_requested: asked, unknown: 1 });

@@ -168,7 +168,7 @@ describe('The receivers of an account’s events', () => {
     assert.deepEqual(typesOf(await heard(web)), [ACCOUNT_ENABLED]);
   });
 
-  it('A client that adds an unknown person to its stream gets none of that person’s events', async () => {
+  it('A client cannot get a stranger’s events by adding that person to its stream', async () => {
     const stranger = await listen('stranger');
     const subject = { format: 'complex', user: { format: 'iss_sub', iss: server.issuer, sub: alice } };
     const added = await stranger.receiver.call('POST', '/ssf/subjects/add', { stream_id: stranger.stream, subject });
@@ -202,7 +202,7 @@ describe('The receivers of an account’s events', () => {
     assert.deepEqual(typesOf(await heard(web)), [ACCOUNT_PURGED]);
   });
 
-  it('A client to which the operator allows no signals any more gets none', async () => {
+  it('A client gets no events after the operator has forbidden it to receive them', async () => {
     const web = await listen('demo-web');
     const without: Config = {
       ...server.config,
