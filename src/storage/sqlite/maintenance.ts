@@ -14,6 +14,8 @@ const IDLE = 10_000;
  */
 const REST = 4;
 const LEAST_PAUSE = 5;
+/** Milliseconds until the next sweep after one that failed, for example because another process wrote. */
+const RETRY = 500;
 
 /** Deletes expired rows in the background, in small batches. @returns a function that stops the sweeper */
 export function startSweeper(sweeps: readonly StatementSync[], clock: Clock): () => void {
@@ -23,7 +25,7 @@ export function startSweeper(sweeps: readonly StatementSync[], clock: Clock): ()
     const begin = performance.now();
     const isBacklog = sweep(sweeps, clock.now());
     const pause = Math.max(LEAST_PAUSE, REST * (performance.now() - begin));
-    timer = setTimeout(next, isBacklog ? pause : IDLE).unref();
+    timer = setTimeout(next, isBacklog === undefined ? RETRY : isBacklog ? pause : IDLE).unref();
   }
 
   return () => {
@@ -31,15 +33,15 @@ export function startSweeper(sweeps: readonly StatementSync[], clock: Clock): ()
   };
 }
 
-/** Deletes one batch of expired rows from each table. @returns whether there may be more */
-export function sweep(sweeps: readonly StatementSync[], now: number): boolean {
+/** Deletes one batch of expired rows from each table. @returns whether there may be more; undefined if it failed */
+export function sweep(sweeps: readonly StatementSync[], now: number): boolean | undefined {
   try {
     const deleted = sweeps.map((statement) => Number(statement.run(now, BATCH).changes));
     return deleted.includes(BATCH);
   } catch {
     // Another process holds the lock, or the file is missing. Expired rows count as absent until the next sweep.
     // `health` reports a broken file.
-    return false;
+    return undefined;
   }
 }
 
