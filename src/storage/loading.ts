@@ -100,6 +100,12 @@ export class Load {
     }
   }
 
+  /** Ends this run before the store is complete. Another run may continue at once. @throws StoreLoading */
+  async pause(): Promise<void> {
+    await this.#renew();
+    await this.#store.replace(loadingKey, { ...this.#value, aliveAt: 0 }, this.#version);
+  }
+
   /** Removes the mark, because the store is complete. @throws StoreLoading if another process has taken over */
   async end(): Promise<void> {
     await this.#renew();

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { openBackup, writeBackup, type Description } from '../../src/backup/backup-file.ts';
+import { copyStore } from '../../src/backup/copy.ts';
 import { restoreBackup } from '../../src/backup/restore.ts';
 import { run as runLine } from '../../src/cli/run.ts';
 import { openMasterKey } from '../../src/keys/master-key.ts';
@@ -10,7 +11,7 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import { Load } from '../../src/storage/loading.ts';
 import { openStore } from '../../src/storage/open-store.ts';
-import { StoreMissing, type Item } from '../../src/storage/store.ts';
+import { StoreMissing, type Item, type Store } from '../../src/storage/store.ts';
 import { postgres, sqlite, type Backend, type RunningBackend } from '../storage/backends.ts';
 import { Browser } from '../support/browser.ts';
 import { besides, command, type Ended } from '../support/command.ts';
@@ -573,6 +574,79 @@ describe('The command latchkey store', function () {
         assert.equal((await refresh(issuer, tokens['refresh_token'])).status, 200);
       } finally {
         await server.close();
+      }
+    });
+
+    it('The option --while-serving copies ahead, so that the copy after the stop moves only what has changed', async () => {
+      const target = `sqlite:${file('ahead.db')}`;
+      server = await start(source);
+      const person = new Browser();
+      const parameters = { scope: SCOPE };
+      const used = await tokensFor(issuer, { browser: person, parameters });
+      const store = await openStore(source, systemClock);
+      await store.set('consent:withdrawn:app', {});
+      for (const pass of ['first', 'second']) {
+        const ahead = await copy(source, target, ' --while-serving');
+        assert.deepEqual([ahead.code, ahead.out.includes('no server opens')], [0, true], `${pass}: ${ahead.err}`);
+        await assert.rejects(start(target), /is incomplete/);
+      }
+      const next = await refresh(issuer, used['refresh_token']);
+      assert.equal(next.status, 200);
+      await store.delete('consent:withdrawn:app');
+      await store.close();
+      assert.match((await copy(source, target)).err, /a server uses .*: stop every server/);
+      await server.close();
+      await calm(source);
+      const { code, err } = await copy(source, target);
+      assert.equal(code, 0, err);
+      assert.match(err, /1 records that .* no longer has were deleted/);
+      assert.deepEqual(await contents(target), await contents(source));
+      server = await start(target);
+      try {
+        const request = authorizationRequest(issuer, 'demo-notes', { prompt: 'none', scope: SCOPE });
+        assert.ok((await answerAtOnce(person, request))['code'], 'people stay signed in');
+        assert.equal((await refresh(issuer, String(next.body['refresh_token']))).status, 200);
+      } finally {
+        await server.close();
+      }
+    });
+
+    it('One of two copies that start at once fills the store, and the other one is refused', async () => {
+      const target = `sqlite:${file('contested.db')}`;
+      await calm(source);
+      const ended = await Promise.all([copy(source, target), copy(source, target)]);
+      assert.deepEqual(ended.map(({ code }) => code).toSorted(), [0, 1], ended.map(({ err }) => err).join('\n'));
+      assert.deepEqual(await contents(target), await contents(source));
+    });
+
+    it('The next run completes a copy that was interrupted anywhere', async () => {
+      await calm(source);
+      const whole = await contents(source);
+      for (const writes of [0, 1, 2, 3]) {
+        const target = `sqlite:${file(`broken-${writes}.db`)}`;
+        const [from, to] = [await openStore(source, systemClock), await openStore(target, systemClock)];
+        const load = await Load.begin(to, { by: 'copy', source: `${source} `, place: target });
+        let left = writes * 40;
+        // The process dies in the middle of a batch.
+        const dying: Store = Object.assign(Object.create(to) as Store, {
+          getMany: to.getMany.bind(to),
+          load: async (items: readonly Item[]) => {
+            await to.load(items.slice(0, left));
+            left -= items.length;
+            if (left <= 0) throw new Error('the process has died');
+          },
+        });
+        await assert.rejects(
+          copyStore({ from, to: dying, part: undefined, load }, () => undefined),
+          /has died/,
+        );
+        await load.pause();
+        await from.close();
+        await to.close();
+        await assert.rejects(start(target), /is incomplete/);
+        const { code, err } = await copy(source, target);
+        assert.equal(code, 0, err);
+        assert.deepEqual(await contents(target), whole);
       }
     });
 

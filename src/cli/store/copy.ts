@@ -22,6 +22,7 @@ const MIN_REMAINING_LIFE = 600_000;
 
 export async function copy({ given, terminal }: StoreContext): Promise<number> {
   const { from, to, part } = await argumentsOf(given, terminal);
+  const isAhead = given.options['while-serving'] === true;
   const [source, target] = [printableStoreUrl(from), printableStoreUrl(to)];
   if (from === to) throw new UsageError('--from and --to name the same store');
   const opened = await openOneStore(from, undefined, terminal.clock).catch((error: unknown) => {
@@ -32,7 +33,7 @@ export async function copy({ given, terminal }: StoreContext): Promise<number> {
     try {
       for (const warning of filled.warnings) terminal.warn(`latchkey: ${warning}`);
       const begunAt = await opened.store.time();
-      if (await isInUse(opened.store, begunAt - STOPPED_AFTER)) {
+      if (!isAhead && (await isInUse(opened.store, begunAt - STOPPED_AFTER))) {
         throw new Error(`a server uses ${source}: stop every server, and run this command again 20 seconds later`);
       }
       const load = await Load.begin(filled.store, { by: 'copy', source: `${source} ${part ?? ''}`, place: target });
@@ -48,6 +49,14 @@ export async function copy({ given, terminal }: StoreContext): Promise<number> {
       if (progress.items === 0) {
         await load.end();
         throw new Error(`there is no store at ${source}: it is empty`);
+      }
+      if (isAhead) {
+        await load.pause();
+        terminal.print(
+          `copied ${source} to ${target}, as it was meanwhile; no server opens ${target} yet\n` +
+            'Stop every server, wait 20 seconds, and run this command without --while-serving. It copies only what has changed.',
+        );
+        return 0;
       }
       return await compared(opened.store, filled.store, { part, load, source, target, begunAt, terminal });
     } finally {
