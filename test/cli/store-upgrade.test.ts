@@ -83,7 +83,7 @@ describe('The format of a store', function () {
 
   it('A store upgrade is refused while a server that cannot read the new format uses the store', async () => {
     await assert.rejects(upgradeByNext('yes'), new RegExp(`a server that cannot read format ${NEXT} uses the store`));
-    await assert.rejects(upgradeByNext(undefined), /there is no terminal to ask at/);
+    await assert.rejects(upgradeByNext(undefined), /there is no terminal to ask for confirmation/);
     const { formats } = await upgradeBesideNobody('no');
     assert.equal(formats.reads, NEWEST_FORMAT);
   });
@@ -162,7 +162,7 @@ describe('The format of a store', function () {
       const raising = setInterval(() => void raiseFormat(stores.records, 'writes', to++), 20);
       const { code, err } = await run(`backup ${file} --key-file ${keyFile}`).finally(() => clearInterval(raising));
       assert.deepEqual(
-        [code, err.includes('changed the format of the store meanwhile'), existsSync(file)],
+        [code, err.includes('changed the format of the store during the backup'), existsSync(file)],
         [1, true, false],
         err,
       );
