@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
+import { setImmediate as nextRound } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { Client } from 'pg';
 import { StoreUnavailable, type Item, type Store } from '../../src/storage/store.ts';
@@ -83,9 +84,10 @@ export class PersonCopier {
   }
 }
 
-/** Writes items, again where a busy machine let the store be late. */
-export function load(store: Store, items: readonly Item[]): Promise<void> {
-  return until(
+/** Writes items, again where a busy machine let the store be late. Lets the store sweep in between. */
+export async function load(store: Store, items: readonly Item[]): Promise<void> {
+  await nextRound();
+  await until(
     () =>
       store.load(items).then(
         () => true,

@@ -17,15 +17,15 @@ import { until } from '../support/until.ts';
 import { load, PersonCopier, sizeOf } from './grown-store.ts';
 
 /** `GROWTH_PEOPLE=1000000 GROWTH_EXPIRED=10000000 GROWTH_STORES=SQLite npx mocha test/soak/growth.test.ts` takes an hour. */
-const PEOPLE = Number(process.env['GROWTH_PEOPLE'] ?? 20_000);
-const EXPIRED = Number(process.env['GROWTH_EXPIRED'] ?? 40_000);
+const PEOPLE = Number(process.env['GROWTH_PEOPLE'] ?? 10_000);
+const EXPIRED = Number(process.env['GROWTH_EXPIRED'] ?? 20_000);
 const STORES = process.env['GROWTH_STORES']?.split(',');
 /** Expiring records that are written a second, more than a server does. */
 const PACE = Number(process.env['GROWTH_PACE'] ?? 8000);
 const FEW = 1000;
 /** The rows that look something up among what has grown. */
 const ROWS = ['client credentials ES256', 'code exchange', 'refresh', 'userinfo', 'sign-in'];
-const SIZES = { rounds: 9, turn: 300, warmUp: 1000 };
+const SIZES = { rounds: 9, turn: 500, warmUp: 1000 };
 /** The most that a cost may grow. */
 const FLAT = 1.2;
 /** Seconds that an expiring record lives. */
@@ -117,7 +117,6 @@ for (const backend of serverStores.filter(({ name }) => STORES?.includes(name) ?
           `${row.name}: ${cpu.map((each) => each.toFixed(2)).join(' and ')} CPU s/1000, ratio ${ratio.toFixed(2)}, at the least ${least.toFixed(2)}, ${trips.join(' and ')} trips`,
         );
         assert.ok(Math.min(ratio, least) <= FLAT, `${row.name} costs ${ratio.toFixed(2)} times the CPU time`);
-        // Work in the background counts too.
         assert.ok(trips[1] <= trips[0] * FLAT + 1, `${row.name} takes ${trips.join(' and ')} trips`);
       }
     });
@@ -154,10 +153,12 @@ for (const backend of serverStores.filter(({ name }) => STORES?.includes(name) ?
       say(`${Math.round(rate)} a second; rows beside those that stay, over time: ${thinned(peaks).join(', ')}`);
       const [early, late] = [peaks.slice(0, peaks.length / 2), peaks.slice(peaks.length / 2)];
       if (early.length > 2) assert.ok(Math.max(...late) < Math.max(...early) * 1.5, 'the sweeper does not keep up');
-      await until(async () => (await sizeOf(many.running.url)).rows <= before.rows + 50, 10 * MINUTE);
+      // Redis looks for expired keys until less than a tenth of those that it meets are expired.
+      const share = backend.name === 'Redis' ? 1.12 : 1;
+      await until(async () => (await sizeOf(many.running.url)).rows <= before.rows * share + 50, 10 * MINUTE);
       const after = await sizeOf(many.running.url);
       say(`${before.bytes} bytes before, ${after.bytes} after`);
-      assert.ok(after.bytes < before.bytes * 1.05 + 2 ** 22);
+      assert.ok(after.bytes < before.bytes * 1.05 * share + 2 ** 22);
     });
 
     it('keeps no byte of sessions and grants once all their lives have ended', async () => {
