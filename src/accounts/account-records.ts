@@ -1,5 +1,6 @@
 import type { AccountId } from '../lib/ids.ts';
 import type { Formats } from '../storage/format.ts';
+import { forEachConcurrently } from '../storage/every-member.ts';
 import { type Index, type Key, keyspace, type Store, type Stored } from '../storage/store.ts';
 import { update } from '../storage/update.ts';
 import type { Account } from './account.ts';
@@ -165,7 +166,39 @@ export class AccountRecords {
     const stored = await this.#store.get(accountKey(id));
     if (stored === undefined) return false;
     await this.#deleteClaim(emailKey(claimOf(stored.value)), id);
-    return this.#store.delete(accountKey(id));
+    const taken = await this.#store.take(accountKey(id));
+    if (taken === undefined || isSealed(taken.value) === isSealed(stored.value)) return taken !== undefined;
+    // An upgrade has sealed the account meanwhile.
+    await this.#keys.destroy(id);
+    await this.#deleteClaim(emailKey(claimOf(taken.value)), id);
+    return true;
+  }
+
+  /** Seals the accounts of one page that are of format 1. @returns how many it has read, and the cursor of the next page */
+  async seal(page: { after?: string; limit: number }): Promise<{ read: number; next?: string }> {
+    const { ids, next } = await this.ids(page);
+    await forEachConcurrently(ids, (id) => this.#sealOne(id));
+    return { read: ids.length, ...(next !== undefined && { next }) };
+  }
+
+  /** Claims the address in its new form, then seals the record, and then deletes the old claim. It may be repeated. */
+  async #sealOne(id: AccountId): Promise<void> {
+    const [read] = await this.read([id]);
+    if (read?.account === undefined) return;
+    const cipher = await this.#keys.cipher();
+    const [claim, old] = [emailKey(cipher.claim(read.account.email)), emailKey(plainClaim(read.account.email))];
+    if (!isSealed(read.stored.value)) {
+      if ((await this.#store.get(old))?.value.account === id) await this.#store.create(claim, { account: id });
+      const sealed = await this.#keys.seal(read.account);
+      const { version } = read.stored;
+      if (!(await this.#store.replace(accountKey(id), sealed, version, { indexes: [everyAccount] }))) {
+        // It was changed or removed meanwhile.
+        if (await this.exists(id)) return this.#sealOne(id);
+        await this.#keys.destroy(id);
+        return this.#deleteClaim(claim, id);
+      }
+    }
+    await this.#deleteClaim(old, id);
   }
 
   /** Tells whether the record exists, even if its person is erased. */

@@ -7,6 +7,7 @@ import type { Store } from '../storage/store.ts';
 import { type Account, type EmailVoucher, newAccount, type NewAccount, unique } from './account.ts';
 import { AccountKeys, type AccountSealing } from './account-keys.ts';
 import { AccountRecords, type ReadAccount } from './account-records.ts';
+import { IssuerLinks } from './issuer-links.ts';
 import type { ClearMembers } from './sealing.ts';
 import { searchAccounts } from './search.ts';
 
@@ -42,6 +43,10 @@ export interface Accounts {
   erase(id: AccountId): Promise<void>;
   /** Erases an account, removes it and frees its address. @returns whether it existed */
   remove(id: AccountId): Promise<boolean>;
+  /** Seals the accounts of one page that are of format 1, for the upgrade of a store. */
+  seal(page: { after?: string; limit: number }): Promise<{ read: number; next?: string }>;
+  /** The links from the subjects of trusted issuers to accounts. */
+  links: Pick<IssuerLinks, 'find' | 'set' | 'seal'>;
   /** Tells whether there is an account, even if its person is erased or its personal data cannot be opened. */
   exists(id: string): Promise<boolean>;
   /** Lists accounts, the oldest first. */
@@ -90,6 +95,8 @@ export function openAccounts(options: {
     enable: (id) => records.change(id, withoutDisabledAt),
     erase: (id) => records.erase(id, clock.now()),
     remove: (id) => records.remove(id, clock.now()),
+    seal: (page) => records.seal(page),
+    links: new IssuerLinks(options.records, keys),
     exists: (id) => records.exists(id),
     list,
     ids: (page) => records.ids(page),

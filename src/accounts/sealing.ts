@@ -47,6 +47,7 @@ export class AccountCipher {
   readonly #wrapping: KeyObject;
   readonly #addresses: Buffer;
   readonly #words: Buffer;
+  readonly #subjects: Buffer;
   readonly #random: Random;
 
   /** @param derive derives 32 bytes for a label from the root of the key ring, which no rotation changes */
@@ -54,6 +55,7 @@ export class AccountCipher {
     this.#wrapping = createSecretKey(derive('account keys'));
     this.#addresses = derive('account addresses');
     this.#words = derive('account search');
+    this.#subjects = derive('account subjects');
     this.#random = random;
   }
 
@@ -95,6 +97,11 @@ export class AccountCipher {
   /** Returns the id of the record that maps an address to its account. @param email normalised */
   claim(email: string): string {
     return hmacSha256(this.#addresses, plainClaim(email));
+  }
+
+  /** Returns the id of the record that links a trusted issuer's subject to its account. @param hash of both */
+  subject(hash: string): string {
+    return hmacSha256(this.#subjects, hash);
   }
 
   /** Returns the keyed hash of the beginning of a word: the last part of an order's name, a colon, and the rest. */

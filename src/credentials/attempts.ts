@@ -1,4 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
+import { hmacSha256 } from '../lib/hash.ts';
 import type { Store } from '../storage/store.ts';
 import { addressBlock, addressBlocks, widestBlock } from '../http/address-block.ts';
 import { RefusalMemory } from '../limits/budget.ts';
@@ -95,7 +96,7 @@ interface Counts {
  * Third, if the known devices of an account together guess too often, they are treated as unknown. Stolen cookies then
  * allow no more guesses, and the owner may still try.
  */
-export function openAttempts({ grants, clock }: { grants: Store; clock: Clock }): Attempts {
+export function openAttempts({ grants, clock, key }: { grants: Store; clock: Clock; key: Buffer }): Attempts {
   const pauses = new RefusalMemory(clock);
   const rules = Object.entries({ ...GUESSES, ...WORK });
   const delays = Object.fromEntries(
@@ -103,7 +104,7 @@ export function openAttempts({ grants, clock }: { grants: Store; clock: Clock })
   ) as Delays;
 
   async function check(who: Attempt): Promise<{ wait: number; counted: Attempt }> {
-    const { own, devices, common, work } = countsFor(delays, who);
+    const { own, devices, common, work } = countsFor(delays, key, who);
     const distrusted = { ...who, isDistrusted: true as const };
     // An attempt during a pause does not lengthen the pause.
     const [areUsedUp, wait] = await Promise.all([longestPause(devices), longestPause([...own, ...common, ...work])]);
@@ -137,36 +138,42 @@ export function openAttempts({ grants, clock }: { grants: Store; clock: Clock })
      * account.
      */
     async succeeded(counted) {
-      const { own, devices, common } = countsFor(delays, counted);
+      const { own, devices, common } = countsFor(delays, key, counted);
       await Promise.all([...own.map(({ delay, subject }) => delay.clear(subject)), refund([...devices, ...common])]);
     },
     async notMade(counted) {
-      const { own, devices, common, work } = countsFor(delays, counted);
+      const { own, devices, common, work } = countsFor(delays, key, counted);
       await refund([...own, ...devices, ...common, ...work]);
     },
   };
 }
 
-function countsFor(delays: Delays, { email, address, knownDevice, version = '', isDistrusted }: Attempt): Counts {
+function countsFor(
+  delays: Delays,
+  key: Buffer,
+  { email, address, knownDevice, version = '', isDistrusted }: Attempt,
+): Counts {
+  // A reader of the store cannot try addresses against a keyed hash.
+  const person = hmacSha256(key, email);
   const [block, site] = [addressBlock(address), widestBlock(address)];
-  const device = knownDevice === undefined ? [] : [{ delay: delays.device, subject: `${email}\n${knownDevice}` }];
+  const device = knownDevice === undefined ? [] : [{ delay: delays.device, subject: `${person}\n${knownDevice}` }];
   if (knownDevice === undefined || isDistrusted)
     return {
-      own: [{ delay: delays.place, subject: `${email}\n${block}` }, ...device],
+      own: [{ delay: delays.place, subject: `${person}\n${block}` }, ...device],
       devices: [],
-      common: [...guessesOfBlocks(delays, address), { delay: delays.account, subject: email }],
+      common: [...guessesOfBlocks(delays, address), { delay: delays.account, subject: person }],
       work: [
         { delay: delays.blockWork, subject: site, isOfBlock: true },
-        { delay: delays.accountWork, subject: email },
+        { delay: delays.accountWork, subject: person },
       ],
     };
   return {
     own: device,
-    devices: [{ delay: delays.devices, subject: `${email}\n${version}` }],
+    devices: [{ delay: delays.devices, subject: `${person}\n${version}` }],
     common: [],
     work: [
       { delay: delays.knownBlockWork, subject: site },
-      { delay: delays.knownAccountWork, subject: email },
+      { delay: delays.knownAccountWork, subject: person },
     ],
   };
 }

@@ -40,13 +40,15 @@ interface CredentialsOptions {
   random: Random;
   /** Key for the tokens of known devices, the same on every node. */
   deviceKey: Buffer;
+  /** Key for the hashes of addresses at which somebody tries to sign in, the same on every node. */
+  attemptKey: Buffer;
 }
 
 export function openCredentials(options: CredentialsOptions): Credentials {
-  const { config, accounts, passwords, grants, clock, random, deviceKey } = options;
+  const { config, accounts, passwords, grants, clock, random, deviceKey, attemptKey } = options;
   const { min_length: minLength } = config.passwords;
   const devices = openKnownDevices({ key: deviceKey, clock, random });
-  const attempts = openAttempts({ grants, clock });
+  const attempts = openAttempts({ grants, clock, key: attemptKey });
   const checking = { accounts, passwords, attempts, devices };
   return {
     signIn: openSignIn(checking),

@@ -68,7 +68,7 @@ export async function openServingDomain({ config, stores, random, log, ring, sig
   const server = { announce, log, logouts, learn: status.learn };
   const domain = openDomain({ config, stores, random, keys: () => Promise.resolve(ring.current()), server });
   const credentials = await openSignIn(domain, secrets);
-  const { accounts, clients, issuers, records } = domain;
+  const { accounts, clients, issuers } = domain;
   const subjectNames = openSubjectNames(secrets.derive(SUBJECT_NAMES));
   const approvals = openApprovals({ grants, clock, random, key: secrets.derive('approvals') });
   const transmitter = openDelivery(domain, { announce, log, subjectNames, secrets, sign: sign.event });
@@ -92,7 +92,7 @@ export async function openServingDomain({ config, stores, random, log, ring, sig
     outgoing,
     registration: openSelfRegistration(domain, { announce, log, keySets }),
     refresh: refreshGrant({ grants, clock, random, window: config.tokens.refresh_window }),
-    jwtBearer: jwtBearer({ issuer, issuers, accounts, records, grants, keySets, clock, announce }).grant,
+    jwtBearer: jwtBearer({ issuer, issuers, accounts, grants, keySets, clock, announce }).grant,
     // The file is read only once, because the engine must be rebuilt for new keys even if the file disappears.
     mTLS: mutualTls(config.listen, clock),
     secretGuesses: openSecretGuesses({ clients, grants, clock, announce }),
@@ -138,7 +138,8 @@ function openStatusLists({
 async function openSignIn(domain: Domain, secrets: RingSnapshot): Promise<Credentials> {
   const { config, accounts, passwords, grants, clock, random } = domain;
   const deviceKey = secrets.derive('known devices');
-  const credentials = openCredentials({ config, accounts, passwords, grants, clock, random, deviceKey });
+  const attemptKey = secrets.derive('attempts to sign in');
+  const credentials = openCredentials({ config, accounts, passwords, grants, clock, random, deviceKey, attemptKey });
   await credentials.makeSeedAccounts(config.accounts);
   return credentials;
 }

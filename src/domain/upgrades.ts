@@ -1,6 +1,9 @@
 import type { UpgradeStep } from '../storage/upgrade.ts';
 import type { Domain } from './domain.ts';
 
+/** The position at which all accounts are sealed, but not all links from trusted issuers. */
+const LINKS = 'links';
+
 /**
  * The steps from format 1 to `NEWEST_FORMAT`, in order. To add a format:
  *
@@ -12,4 +15,17 @@ import type { Domain } from './domain.ts';
  *
  * A step stays for ever, because the oldest store may come from any earlier version.
  */
-export const UPGRADES: readonly UpgradeStep<Domain>[] = [];
+export const UPGRADES: readonly UpgradeStep<Domain>[] = [
+  {
+    to: 2,
+    what: 'seals the names and addresses of accounts',
+    async *convert({ accounts }, after) {
+      for (let next = after === LINKS ? undefined : (after ?? ''); next !== undefined;) {
+        const page = await accounts.seal({ limit: 100, ...(next !== '' && { after: next }) });
+        next = page.next;
+        yield { position: next ?? LINKS, records: page.read };
+      }
+      for await (const records of accounts.links.seal()) yield { position: LINKS, records };
+    },
+  },
+];

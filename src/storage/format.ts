@@ -6,7 +6,7 @@ import { upsert } from './update.ts';
  * The newest format that this version reads and writes. Formats are counted from 1, for both stores together. The step
  * to each later format is in `domain/upgrades.ts`, and docs/upgrades.md describes it.
  */
-export const NEWEST_FORMAT = 1;
+export const NEWEST_FORMAT = 2;
 
 /**
  * The formats in a store, as its mark says: `oldest` ≤ `writes` ≤ `reads`. They are equal, except during an upgrade. The

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
-import { openAccounts } from '../../src/accounts/accounts.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { systemClock } from '../../src/lib/clock.ts';
-import { systemRandom } from '../../src/lib/random.ts';
 import { sessionsOfAccount } from '../../src/sessions/session-records.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import type { Store } from '../../src/storage/store.ts';
 import { Browser } from '../support/browser.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
+import { accountsOn } from '../support/domain.ts';
 import { ADMIN, ALICE, authorizationRequest, signIn } from '../support/flows.ts';
 import { freePort } from '../support/free-port.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
@@ -56,10 +55,10 @@ describe('Session details on the sessions page', () => {
   const shownTo = async (browser: Browser, { issuer }: TestServer): Promise<string> =>
     wordsOf(await browser.visit(`${issuer}/sessions`));
 
-  async function stored({ config }: TestServer): Promise<string> {
+  async function stored({ config, directory }: TestServer): Promise<string> {
     const store = await openStore(config.stores.grants, systemClock);
     try {
-      const { keys } = await store.members(sessionsOfAccount(await accountOf(store)), { limit: 10 });
+      const { keys } = await store.members(sessionsOfAccount(await accountOf(store, directory)), { limit: 10 });
       const records = await Promise.all(keys.map((key) => store.get(key)));
       return JSON.stringify(records.map((record) => record?.value));
     } finally {
@@ -67,8 +66,8 @@ describe('Session details on the sessions page', () => {
     }
   }
 
-  async function accountOf(store: Store, { email } = ALICE): Promise<string> {
-    const accounts = openAccounts({ records: store, clock: systemClock, random: systemRandom });
+  async function accountOf(store: Store, directory: string, { email } = ALICE): Promise<string> {
+    const accounts = accountsOn(store, directory);
     return (await accounts.findByEmail(email))?.id ?? assert.fail(`${email} has no account`);
   }
 
@@ -123,7 +122,7 @@ describe('Session details on the sessions page', () => {
     const own = await start();
     const browser = await signedIn(own);
     const store = await openStore(own.config.stores.grants, systemClock);
-    const index = sessionsOfAccount(await accountOf(store));
+    const index = sessionsOfAccount(await accountOf(store, own.directory));
     const { keys } = await store.members(index, { limit: 10 });
     for (const key of keys) {
       const { value, version } = (await store.get(key)) ?? assert.fail();
@@ -140,9 +139,10 @@ describe('Session details on the sessions page', () => {
     const admin = await signedIn(own, ADDRESS, 'TV', ADMIN);
     const store = await openStore(own.config.stores.grants, systemClock);
     // A crash can leave a session in the index of the account that it had before.
-    const { keys } = await store.members(sessionsOfAccount(await accountOf(store)), { limit: 10 });
+    const { keys } = await store.members(sessionsOfAccount(await accountOf(store, own.directory)), { limit: 10 });
     assert.equal(keys.length, 1);
-    for (const key of keys) await store.enlist(sessionsOfAccount(await accountOf(store, ADMIN)), key, 3600);
+    for (const key of keys)
+      await store.enlist(sessionsOfAccount(await accountOf(store, own.directory, ADMIN)), key, 3600);
     await store.close();
     const shown = await shownTo(admin, own);
     assert.match(shown, /A browser This browser/);

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openAccounts } from '../../src/accounts/accounts.ts';
 import { OPERATOR } from '../../src/limits/lane.ts';
 import { openPasswords } from '../../src/credentials/passwords.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import { openSqliteStore } from '../../src/storage/sqlite/sqlite-store.ts';
 import { command, type Said } from '../support/command.ts';
+import { accountsOn } from '../support/domain.ts';
 import { makeStore } from '../support/made-store.ts';
 import { WorkingDirectory } from './latchkey.ts';
 
@@ -28,7 +28,7 @@ describe('The command latchkey accounts', () => {
   before(async () => {
     directory = new WorkingDirectory();
     directory.write('latchkey.yaml', CONFIG.replace('STORE', 'store.db'));
-    await makeStore(`sqlite:${join(directory.path, 'store.db')}`);
+    await makeStore(`sqlite:${join(directory.path, 'store.db')}`, 'configured', join(directory.path, 'keys'));
   });
   after(() => directory.remove());
 
@@ -51,7 +51,7 @@ describe('The command latchkey accounts', () => {
 
   async function inTheStore<T>(work: (parts: ReturnType<typeof openParts>) => Promise<T>): Promise<T> {
     const records = openSqliteStore(join(directory.path, 'store.db'), systemClock);
-    return work(openParts(records)).finally(() => records.close());
+    return work(openParts(records, join(directory.path, 'keys'))).finally(() => records.close());
   }
 
   const isPassword = (email: string, password: string): Promise<boolean> =>
@@ -249,11 +249,11 @@ describe('The command latchkey accounts', () => {
   }
 });
 
-function openParts(records: ReturnType<typeof openSqliteStore>) {
+function openParts(records: ReturnType<typeof openSqliteStore>, keys: string) {
   const cost = { memory_kib: 19_456, passes: 2, parallelism: 1 };
   const clock = systemClock;
   return {
-    accounts: openAccounts({ records, clock, random: systemRandom }),
+    accounts: accountsOn(records, keys),
     passwords: openPasswords({
       records,
       clock,

@@ -130,7 +130,7 @@ describe('A command whose reader closes the pipe', () => {
   it('A command whose reader closes the pipe exits normally without a stack trace', async () => {
     const url = `sqlite:${join(directory.path, 'store.db')}`;
     directory.write('latchkey.yaml', 'issuer: http://localhost:3000\nstores: { grants: "sqlite:store.db" }\n');
-    await makeStore(url);
+    await makeStore(url, 'configured', join(directory.path, 'keys'));
     const records = openSqliteStore(join(directory.path, 'store.db'), systemClock);
     const accounts = openAccounts({ records, clock: systemClock, random: systemRandom });
     for (let count = 0; count < 2000; count += 1)

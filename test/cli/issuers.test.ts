@@ -15,7 +15,7 @@ describe('The command latchkey issuers', () => {
 
   beforeEach(async () => {
     directory = new WorkingDirectory();
-    await makeStore(`sqlite:${join(directory.path, 'store.db')}`);
+    await makeStore(`sqlite:${join(directory.path, 'store.db')}`, 'configured', join(directory.path, 'keys'));
     partner = foreignIssuer('https://partner.example', HERE);
     cluster = foreignIssuer('https://cluster.example', HERE, 'RS256');
     const client = {

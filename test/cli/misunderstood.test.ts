@@ -207,9 +207,9 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
     'latchkey: keys has no option -a; put an argument that begins with a dash after --',
     HELP('keys'),
   ],
-  'keys list': [
+  'keys list --config DIR/no-keys.yaml': [
     1,
-    'latchkey: There is no master key at DIR/keys/master.key. Put yours back, or create one for a new installation as keys/README.md shows.',
+    'latchkey: There is no master key at DIR/none/master.key. Put yours back, or create one for a new installation as keys/README.md shows.',
   ],
   'keys rewrap --yes --to DIR/job': [
     1,
@@ -295,11 +295,12 @@ describe('Wrong command lines', () => {
   const directory = mkdtempSync(join(tmpdir(), 'latchkey-wrong-'));
   before(async () => {
     writeFileSync(join(directory, 'latchkey.yaml'), FILE);
+    writeFileSync(join(directory, 'no-keys.yaml'), `${FILE}\nkeys_dir: none\n`);
     writeFileSync(join(directory, 'empty'), '\n');
     for (const [name, text] of Object.entries(FAILING)) writeFileSync(join(directory, name), text);
     writeFileSync(join(directory, 'job'), secretToken(systemRandom), { mode: 0o600 });
     linkSync(join(directory, 'job'), join(directory, 'linked'));
-    await makeStore(`sqlite:${join(directory, 'store.db')}`);
+    await makeStore(`sqlite:${join(directory, 'store.db')}`, 'configured', join(directory, 'keys'));
   });
   after(() => rmSync(directory, { recursive: true }));
 

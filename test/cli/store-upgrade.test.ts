@@ -24,10 +24,12 @@ describe('The format of a store', function () {
   const directory = new WorkingDirectory();
   const keyFile = join(directory.path, 'backup.key');
   let server: TestServer;
+  let turn = 0;
 
   beforeEach(async () => {
     writeFileSync(keyFile, `${PASSPHRASE}\n`, { mode: 0o600 });
-    server = await startTestServer();
+    // The store outlives the server, which removes its own directory.
+    server = await startTestServer({ store: `sqlite:${join(directory.path, `${(turn += 1)}.db`)}` });
   });
   afterEach(() => server.close());
   after(() => directory.remove());

@@ -54,7 +54,7 @@ describe('The store of a command', () => {
   });
 
   it('A command finds the store beside the configuration file, whatever its working directory', async () => {
-    await makeStore(`sqlite:${database}`);
+    await makeStore(`sqlite:${database}`, 'configured', join(directory.path, 'etc/keys'));
     const password = { input: 'plum cassette harbour' };
     const added = await run('accounts add ann@example.com --password-file -', password);
     assert.deepEqual([added.code, added.err], [0, '']);
@@ -93,7 +93,7 @@ describe('The store of a command', () => {
   });
 
   it('A command refuses the demo password for an account', async () => {
-    await makeStore(`sqlite:${database}`);
+    await makeStore(`sqlite:${database}`, 'configured', join(directory.path, 'etc/keys'));
     const refusal = 'This is the password of the Latchkey demo, which everybody knows. Choose another.';
     for (const input of ['latchkey-demo', 'Latchkey-Demo\n']) {
       const { code, err } = await run('accounts add ann@example.com --password-file -', { input });

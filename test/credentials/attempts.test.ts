@@ -9,7 +9,7 @@ const owner: Attempt = { email: 'ann@example.com', address: '192.0.2.1', knownDe
 
 describe('Sign-in attempts', () => {
   let place: TemporaryStore;
-  const open = (grants = place.store): Attempts => openAttempts({ grants, clock: place.clock });
+  const open = (grants = place.store): Attempts => openAttempts({ grants, clock: place.clock, key: Buffer.alloc(32) });
   const wait = async (who: Attempt): Promise<number> => (await open().check(who)).wait;
 
   beforeEach(() => {

@@ -26,7 +26,7 @@ export function openCredentialServices(store: Store, clock: Clock): CredentialSe
       minLength: 15,
       service: 'Latchkey',
     }),
-    attempts: openAttempts({ grants: store, clock }),
+    attempts: openAttempts({ grants: store, clock, key: Buffer.alloc(32) }),
     devices: openKnownDevices({ key: 'k'.repeat(32), clock, random: systemRandom }),
   };
 }

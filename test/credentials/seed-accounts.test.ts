@@ -29,6 +29,7 @@ describe('Accounts from the configuration', () => {
       clock: place.clock,
       random: systemRandom,
       deviceKey: Buffer.alloc(32),
+      attemptKey: Buffer.alloc(32),
     });
     await credentials.makeSeedAccounts([{ ...ANN, email_verified: isVerified }]);
     const account = await accounts.findByEmail(ANN.email);

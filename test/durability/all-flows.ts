@@ -15,7 +15,11 @@ import {
 import { apiOf } from '../support/tokens.ts';
 
 const WEB = 'demo-web:demo-web-secret';
-const NEW_PERSON = { name: 'Newcomer', email: 'newcomer@example.com', password: 'a "quoted" päss phrase/+ of mine' };
+export const NEW_PERSON = {
+  name: 'Quirinius Newcomer',
+  email: 'newcomer@post.example.com',
+  password: 'a "quoted" päss phrase/+ of mine',
+};
 const WRONG_PASSWORD = 'almost-latchkey-demo';
 
 /** A machine client that is in the store and not in the configuration; its access tokens are opaque. */

@@ -5,12 +5,15 @@ import { Redis } from 'ioredis';
 import { hashClientSecret } from '../../src/clients/clients.ts';
 import { openMasterKey, type MasterKey } from '../../src/keys/master-key.ts';
 import { ringRecords } from '../../src/keys/ring-record.ts';
+import { sha256 } from '../../src/lib/hash.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import type { Store } from '../../src/storage/store.ts';
+import { ADMIN, ALICE } from '../support/flows.ts';
+import { startPostgres, type PostgresOfTests } from '../support/postgres.ts';
 import { startRedis, type RedisOfTests } from '../support/redis.ts';
-import { runAllFlows, STORED_CLIENT } from './all-flows.ts';
+import { NEW_PERSON, runAllFlows, STORED_CLIENT } from './all-flows.ts';
 import { newPlace, startCommand, type Command, type Place } from './command.ts';
 import { findBytes } from './find-bytes.ts';
 import { SeenSecrets } from './seen-secrets.ts';
@@ -31,6 +34,11 @@ const backends: Record<string, () => Promise<Stolen>> = {
   Redis: async () => {
     const redis = await startRedis({ appendonly: true, extra: ['--rdbcompression', 'no'] });
     return { url: redis.url, bytes: () => dumpRedis(redis), stop: redis.stop };
+  },
+  PostgreSQL: async () => {
+    const postgres = await startPostgres();
+    const url = await postgres.newDatabase();
+    return { url, bytes: () => dataOf(postgres, new URL(url).pathname.slice(1)), stop: () => postgres.stop() };
   },
 };
 
@@ -64,7 +72,7 @@ for (const [name, start] of Object.entries(backends)) {
     });
 
     it('The search of a stolen store finds public values, so it searches the right bytes', () => {
-      const names = ['alice@example.com', 'newcomer@example.com', 'demo-web', 'Newcomer'];
+      const names = ['demo-web', STORED_CLIENT.id, 'account-words-', 'account-key:acc_'];
       assert.equal(
         findBytes(
           bytes,
@@ -80,6 +88,14 @@ for (const [name, start] of Object.entries(backends)) {
     });
 
     it('A stolen store contains no key in clear', async () => {
+      const addresses = [ALICE.email, ADMIN.email, NEW_PERSON.email];
+      const names = ['Quirinius', 'Newcomer', 'newcomer', 'post.example.com'];
+      const hashes = addresses.map((address) => sha256(address));
+      const personal = [...addresses, ...names, ...hashes].map((value): [string, string] => [value, value]);
+      assert.deepEqual(findBytes(bytes, personal), []);
+    });
+
+    it('holds no key', async () => {
       assert.deepEqual(findBytes(bytes, await keysOf(place, store)), []);
     });
 
@@ -149,6 +165,24 @@ async function keysOf({ directory }: Place, store: Store): Promise<[Buffer | str
 
 function openKey(directory: string): Promise<MasterKey> {
   return openMasterKey(directory, { create: false, random: systemRandom });
+}
+
+/** What PostgreSQL has written of a database: its own tables and statistics, and the log of the latest writes. */
+async function dataOf(postgres: PostgresOfTests, database: string): Promise<Buffer> {
+  await postgres.sql('ANALYZE', database);
+  await postgres.sql('CHECKPOINT');
+  const relations = await postgres.sql(
+    `SELECT pg_relation_filepath(oid) AS path FROM pg_class WHERE relkind IN ('r', 'i', 't')
+       AND (oid >= 16384 OR oid IN (SELECT unnest(ARRAY[oid, reltoastrelid]) FROM pg_class WHERE relname = 'pg_statistic'))`,
+    database,
+  );
+  const tables = await Promise.all(relations.map(({ path }) => readFile(join(postgres.folder, String(path)))));
+  const log = await readAll(join(postgres.folder, 'pg_wal'), /^[\dA-F]+$/);
+  return Buffer.concat([...tables, ...pagesOf(log).filter((page) => page.some((byte) => byte !== 0))]);
+}
+
+function pagesOf(bytes: Buffer, size = 8192): Buffer[] {
+  return Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) => bytes.subarray(at * size, (at + 1) * size));
 }
 
 async function readAll(directory: string, names: RegExp): Promise<Buffer> {

@@ -6,10 +6,12 @@ import { register } from '../../src/credentials/sign-up.ts';
 import { startServer } from '../../src/server.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';
+import { NEWEST_FORMAT } from '../../src/storage/format.ts';
 import { openStores } from '../../src/storage/open-stores.ts';
 import type { Store } from '../../src/storage/store.ts';
 import { serverStores } from '../oidc/server-stores.ts';
 import type { RunningBackend } from '../storage/backends.ts';
+import { accountsOn } from '../support/domain.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { ALICE, tokensFor } from '../support/flows.ts';
 
@@ -35,9 +37,13 @@ for (const backend of serverStores) {
     });
 
     /** Makes the store by a start of the demo, or of a server with a configuration. */
-    async function make(isDemo: boolean): Promise<void> {
+    async function make(isDemo: boolean, newest = NEWEST_FORMAT): Promise<void> {
       const accounts = isDemo ? {} : { accounts: [] };
-      made = await startTestServer({ store: store.url, change: (config) => ({ ...config, ...accounts, isDemo }) });
+      made = await startTestServer({
+        store: store.url,
+        change: (config) => ({ ...config, ...accounts, isDemo }),
+        openStores: (settings, clock, options) => openStores(settings, clock, { ...options, newest }),
+      });
     }
 
     /** Starts a server of one kind on the store. @throws as the server does */
@@ -53,7 +59,10 @@ for (const backend of serverStores) {
       return work(stores.records).finally(() => stores.close());
     }
 
-    const unmark = () => inTheStore((records) => records.delete('store-origin:main'));
+    const unmark = () =>
+      inTheStore(async (records) => {
+        for (const key of ['store-origin:main', 'store-format:main']) await records.delete(key);
+      });
 
     it('A configured server does not open the demo’s store, and the demo can still open it', async () => {
       await make(true);
@@ -78,7 +87,7 @@ for (const backend of serverStores) {
     });
 
     it('A store without a mark belongs to the demo while an account has the demo’s password', async () => {
-      await make(true);
+      await make(true, 1);
       await unmark();
       await assert.rejects(start(false), UNMARKED);
       await inTheStore(async (records) => {
@@ -90,9 +99,10 @@ for (const backend of serverStores) {
     });
 
     it('Concurrent first starts agree on the origin of the store', async () => {
-      await make(true);
+      await make(true, 1);
       await inTheStore(async (records) => {
-        for (const key of ['store-origin:main', 'key-ring:main', 'store-marker:main']) await records.delete(key);
+        for (const key of ['store-origin:main', 'store-format:main', 'key-ring:main', 'store-marker:main'])
+          await records.delete(key);
         const accounts = openAccounts({ records, clock: systemClock, random: systemRandom });
         for (const { id } of (await accounts.list()).accounts) await accounts.remove(id);
       });
@@ -113,7 +123,11 @@ describe('Accounts with the demo’s password', () => {
       // Of an earlier version, which checked nothing.
       const passwords = passwordsFor({ ...server.config, isDemo: true }, parts);
       const account = { email: ALICE.email, name: 'Alice', roles: [], origin: 'operator' as const };
-      await register({ accounts: openAccounts(parts), passwords }, { ...account, password: ALICE.password }, OPERATOR);
+      await register(
+        { accounts: accountsOn(stores.records, server.directory), passwords },
+        { ...account, password: ALICE.password },
+        OPERATOR,
+      );
       passwords.close();
       await assert.rejects(tokensFor(server.issuer), /did not come back/);
     } finally {

@@ -1,9 +1,9 @@
 import type { Account } from '../../src/accounts/account.ts';
-import { openAccounts, type Accounts } from '../../src/accounts/accounts.ts';
+import type { Accounts } from '../../src/accounts/accounts.ts';
 import { systemClock } from '../../src/lib/clock.ts';
-import { systemRandom } from '../../src/lib/random.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import type { Store } from '../../src/storage/store.ts';
+import { accountsOn } from '../support/domain.ts';
 import type { TestServer } from '../support/server.ts';
 
 /** Opens the store of a running server beside it, as another node would. */
@@ -19,7 +19,7 @@ export async function withAccount(
 ): Promise<void> {
   const records = await recordsOf(server);
   try {
-    const accounts = openAccounts({ records, clock: systemClock, random: systemRandom });
+    const accounts = accountsOn(records, server.directory);
     const account = await accounts.findByEmail(email);
     if (account === undefined) throw new Error(`no account ${email}`);
     await work(accounts, account);

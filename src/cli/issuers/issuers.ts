@@ -39,7 +39,7 @@ It is check ${place + 1} of ${CHECKS.length} (${reason}); docs/trusted-issuers.m
 }
 
 async function examine(context: StoreContext, domain: Domain, token: string): Promise<Examination> {
-  const { config, accounts, issuers, records, grants, clock } = domain;
+  const { config, accounts, issuers, grants, clock } = domain;
   const { allow, ca } = config.outgoing;
   const { ofOperator } = openOutgoing({
     allow,
@@ -55,7 +55,6 @@ async function examine(context: StoreContext, domain: Domain, token: string): Pr
     issuer: config.issuer,
     issuers,
     accounts,
-    records,
     grants,
     announce: () => undefined,
     clock,

@@ -14,7 +14,6 @@ interface JwtBearerOptions {
   issuer: string;
   issuers: Issuers;
   accounts: Accounts;
-  records: Store;
   grants: Store;
   /** Key sets at URLs that the operator configured. */
   keySets: KeySets;
@@ -24,8 +23,8 @@ interface JwtBearerOptions {
 
 /** Opens the JWT bearer grant (RFC 7523 §2.1): its checks, and its handling of a valid assertion. */
 export function jwtBearer(options: JwtBearerOptions): { grant: GrantType; rehearse: Examiner } {
-  const { issuer, issuers, accounts, records, grants, keySets, clock, announce } = options;
-  const subjects = openSubjects({ accounts, records });
+  const { issuer, issuers, accounts, grants, keySets, clock, announce } = options;
+  const subjects = openSubjects({ accounts });
   const { claimOnce, isFree } = usedAssertions(grants);
   const keys = new IssuerKeys(keySets);
   const examine = examiner({ here: issuer, issuers, keys, subjects, clock, claimOnce });

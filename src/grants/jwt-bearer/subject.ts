@@ -9,7 +9,6 @@ import type { Accounts } from '../../accounts/accounts.ts';
 import { normaliseEmail } from '../../lib/email.ts';
 import type { TrustedIssuer } from '../../config/schema.ts';
 import { sha256 } from '../../lib/hash.ts';
-import { keyspace, type Key, type Store } from '../../storage/store.ts';
 import type { Members } from './assertion.ts';
 
 /** The account or service that an assertion identifies. */
@@ -32,13 +31,6 @@ export interface NoSubject {
   because: 'unlinked' | 'address not proved' | 'address taken' | 'account not vouched for';
 }
 
-/** The link from a trusted issuer's subject to an account. */
-interface Link {
-  account: string;
-}
-
-const linkKey = keyspace<Link>('issuer-link');
-
 export interface Subjects {
   /** Finds the subject without changing anything. */
   find(issuer: TrustedIssuer, claims: Members): Promise<Subject>;
@@ -46,12 +38,12 @@ export interface Subjects {
   settle(subject: Subject, issuer: TrustedIssuer, claims: Members): Promise<Account | undefined>;
 }
 
-export function openSubjects({ accounts, records }: { accounts: Accounts; records: Store }): Subjects {
+export function openSubjects({ accounts }: { accounts: Accounts }): Subjects {
   const linked = async (issuer: TrustedIssuer, name: string): Promise<Account | undefined> => {
     const email = linkedAddress(issuer, name);
     if (email !== undefined) return accounts.findByEmail(email);
-    const link = await records.get(keyOf(issuer, name));
-    return link && accounts.find(link.value.account);
+    const linkedTo = await accounts.links.find(nameHash(issuer, name));
+    return linkedTo === undefined ? undefined : accounts.find(linkedTo);
   };
 
   async function find(issuer: TrustedIssuer, claims: Members): Promise<Subject> {
@@ -80,7 +72,7 @@ export function openSubjects({ accounts, records }: { accounts: Accounts; record
         : await accounts.create(newAccount(subject, issuer, claims));
     // Another assertion for the same person was faster, so use the account that it created.
     if (made === 'email-taken') return settleAgain(issuer, claims);
-    await records.set(keyOf(issuer, nameIn(issuer, claims)), { account: made.id });
+    await accounts.links.set(nameHash(issuer, nameIn(issuer, claims)), made.id);
     return made;
   }
 
@@ -123,10 +115,6 @@ function newAccount({ email, name }: NewSubject, issuer: TrustedIssuer, claims: 
 /** Returns the email address that the operator linked to a subject. */
 function linkedAddress({ subject: { links } }: TrustedIssuer, name: string): string | undefined {
   return Object.hasOwn(links, name) ? links[name] : undefined;
-}
-
-function keyOf(issuer: TrustedIssuer, name: string): Key<Link> {
-  return linkKey(nameHash(issuer, name));
 }
 
 function nameHash({ issuer }: TrustedIssuer, name: string): string {

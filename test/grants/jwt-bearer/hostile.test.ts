@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
 import { createSecretKey, generateKeyPairSync, randomUUID, sign, type KeyObject } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openAccounts } from '../../../src/accounts/accounts.ts';
 import { issuerSchema } from '../../../src/config/sections/issuer-schema.ts';
 import { CHECKS } from '../../../src/grants/jwt-bearer/checks.ts';
 import { openIssuers } from '../../../src/issuers/issuers.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
-import { systemRandom } from '../../../src/lib/random.ts';
 import { openStore } from '../../../src/storage/open-store.ts';
 import { encode, foreignIssuer, JWT_BEARER, newKeys, now, signature, type ForeignIssuer } from './foreign-issuer.ts';
 import { startJudge, type Judge } from './judge.ts';
+import { accountsOn } from '../../support/domain.ts';
 
 const API = 'https://api.example.com';
 const OTHER_API = 'https://other.example.com';
@@ -542,7 +541,7 @@ describe('Hostile assertions for the JWT bearer grant', function () {
       return Promise.resolve(settings(partners));
     }, SECRETS);
     const records = await openStore(server.store, systemClock);
-    const accounts = openAccounts({ records, clock: systemClock, random: systemRandom });
+    const accounts = accountsOn(records, server.keys);
     const bob = await accounts.findByEmail('bob@example.com');
     assert.ok(bob !== undefined);
     await accounts.disable(bob.id);

@@ -19,6 +19,8 @@ export interface Judge {
   readonly issuer: string;
   /** The URL of its store. */
   readonly store: string;
+  /** The directory of the master key. */
+  readonly keys: string;
   /** @param basic `client_id:client_secret`; empty for a client that proves nothing */
   judge(parameters: Record<string, string>, basic?: string): Promise<Verdict>;
   close(): Promise<void>;
@@ -72,6 +74,7 @@ export async function startJudge(
   return {
     issuer,
     store,
+    keys: join(directory.path, 'keys'),
     async judge(parameters, basic = 'partner:the-secret-of-the-partner-and-of-no-other') {
       const response = await fetch(new URL('/token', issuer), {
         method: 'POST',
