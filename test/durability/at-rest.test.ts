@@ -87,7 +87,7 @@ for (const [name, start] of Object.entries(backends)) {
       assert.ok(seen.values.size > 150, `only ${seen.values.size} values were looked for`);
     });
 
-    it('A stolen store contains no key in clear', async () => {
+    it('A stolen store contains no name or address of a person, and no hash of an address to try one by', async () => {
       const addresses = [ALICE.email, ADMIN.email, NEW_PERSON.email];
       const names = ['Quirinius', 'Newcomer', 'newcomer', 'post.example.com'];
       const hashes = addresses.map((address) => sha256(address));
@@ -95,7 +95,7 @@ for (const [name, start] of Object.entries(backends)) {
       assert.deepEqual(findBytes(bytes, personal), []);
     });
 
-    it('holds no key', async () => {
+    it('A stolen store contains no key in clear', async () => {
       assert.deepEqual(findBytes(bytes, await keysOf(place, store)), []);
     });
 
