@@ -73,7 +73,7 @@ const REPLACED_COOKIES: PropertyDescriptor & ThisType<Context> = {
   get() {
     const found = replaced.get(this);
     if (found !== undefined) return found;
-    const koa = Reflect.get(Object.getPrototypeOf(this) as object, 'cookies', this) as Context['cookies'];
+    const koa = Reflect.get(this.app.context, 'cookies', this) as Context['cookies'];
     const own = withoutEngineCookies(koa, () => resumedIn.get(this));
     replaced.set(this, own);
     return own;
