@@ -140,9 +140,11 @@ describe('An installation that grows from SQLite to two nodes on PostgreSQL and 
 
   /** Copies as the documents say. Until 20 seconds after its stop, the command says that a server uses the store. */
   async function copy(from: string, to: string, part?: 'records' | 'grants'): Promise<void> {
-    const line = ['store', 'copy', '--from', from, '--to', to, ...(part === undefined ? [] : ['--only', part])];
+    const line = ['store', 'copy', ...(part === undefined ? [] : ['--only', part])];
+    // The command takes a URL with a password only from the environment or a file.
+    const urls = { LATCHKEY_COPY_FROM: from, LATCHKEY_COPY_TO: to };
     await until(async () => {
-      const { code, out, err } = await directory.run(line);
+      const { code, out, err } = await directory.run(line, urls);
       if (err.includes('a server uses')) return false;
       assert.equal(code, 0, err);
       assert.match(out, /items are equal in both/);
