@@ -162,10 +162,13 @@ export class AccountRecords {
    * again. @returns whether it existed
    */
   async remove(id: AccountId, now: number): Promise<boolean> {
-    await this.erase(id, now);
     const stored = await this.#store.get(accountKey(id));
     if (stored === undefined) return false;
-    await this.#deleteClaim(emailKey(claimOf(stored.value)), id);
+    const isErased = isSealed(stored.value) && stored.value.erasedAt !== undefined;
+    // An interrupted erasure may have left the key.
+    const erased = isErased ? this.#keys.destroy(id) : this.erase(id, now);
+    if (!isErased) await erased;
+    await Promise.all([erased, this.#deleteClaim(emailKey(claimOf(stored.value)), id)]);
     const taken = await this.#store.take(accountKey(id));
     if (taken === undefined || isSealed(taken.value) === isSealed(stored.value)) return taken !== undefined;
     // An upgrade has sealed the account meanwhile.
