@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../src/lib/clock.ts';
 import { openStore } from '../../src/storage/open-store.ts';
@@ -190,7 +191,12 @@ for (const backend of serverStores.filter(({ name }) => STORES?.includes(name) ?
 
 /** Whether the file of an SQLite store has a session in its bytes, also in those of free pages. */
 async function showsSession(url: string): Promise<boolean> {
-  return url.startsWith('sqlite:') && (await readFile(url.slice('sqlite:'.length))).includes('"accountId"');
+  if (!url.startsWith('sqlite:')) return false;
+  const path = url.slice('sqlite:'.length);
+  const database = new DatabaseSync(path, { timeout: 10_000 });
+  database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  database.close();
+  return (await readFile(path)).includes('"accountId"');
 }
 
 /** Records with an index and a term, members without a record, and counters. */
