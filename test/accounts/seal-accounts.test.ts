@@ -53,12 +53,12 @@ describe('The upgrade that seals accounts', () => {
       assert.ok(!text.includes(word), word);
   }
 
-  it('seals every account, and leaves nothing in the old form', async () => {
+  it('The upgrade seals every account, and leaves nothing in the old form', async () => {
     await upgrade(open(DURING));
     await assertSealed(made);
   });
 
-  it('keeps the links from the subjects of trusted issuers, under names that nobody can try', async () => {
+  it('The upgrade keeps the links from subjects of trusted issuers, under keyed hashes', async () => {
     const subjects = ['the hash of one', 'the hash of two'];
     for (const [turn, subject] of subjects.entries())
       await open(BEFORE).links.set(subject, made[turn]?.id ?? assert.fail());
@@ -79,13 +79,13 @@ describe('The upgrade that seals accounts', () => {
     assert.ok(!text.includes('the hash of'));
   });
 
-  it('may be repeated', async () => {
+  it('A repeated upgrade changes nothing', async () => {
     await upgrade(open(DURING));
     await upgrade(open(DURING));
     await assertSealed(made);
   });
 
-  it('continues wherever a process dies', async () => {
+  it('An interrupted upgrade continues, whichever write was the last', async () => {
     for (const writes of [0, 1, 2, 3, 5, 50, 101, 333]) {
       let position: string | undefined;
       const dying = open(DURING, dyingStore(place.store, writes));
@@ -98,7 +98,7 @@ describe('The upgrade that seals accounts', () => {
     await assertSealed(made);
   });
 
-  it('loses no change that is made meanwhile, and revives no account that is removed meanwhile', async () => {
+  it('The upgrade loses no simultaneous change, and revives no account that is removed meanwhile', async () => {
     const [changed, removed] = [made.slice(0, 60), made.slice(60, 120)];
     const accounts = open(DURING);
     await Promise.all([
@@ -115,7 +115,7 @@ describe('The upgrade that seals accounts', () => {
     }
   });
 
-  it('leaves an address to one account, while nodes write either form', async () => {
+  it('An address belongs to one account while nodes write either form', async () => {
     const [old, young] = [open(sealingOf(1, 1, 2)), open(DURING, place.again())];
     const answers = await Promise.all(
       Array.from({ length: 40 }, (_, turn) => {

@@ -121,7 +121,7 @@ for (const [name, { shownAt = '', hasButton = false, isScript = false, withoutTl
       assert.ok(page.html.includes(ALICE.email), seen());
     }
 
-    it(`signs a person in${isScript ? ' and out' : ''}, and knows their address`, async () => {
+    it(`The app signs a person in${isScript ? ' and out' : ''}, and gets their address`, async () => {
       assert.ok(app !== undefined);
       await (isScript ? inChromium(app.url) : signsIn(app));
     });
@@ -148,7 +148,7 @@ describe('The API of the guide spring-api', function () {
     return response.status;
   }
 
-  it('takes the token that a person let an app have, and none without its scope', async () => {
+  it('The API accepts the token that a person allowed an app, and none without its scope', async () => {
     assert.equal(await statusWith('openid notes:read'), 200);
     assert.equal(await statusWith('openid'), 403);
   });

@@ -68,22 +68,22 @@ for (const language of ['python', 'go', 'java']) {
       return assert.fail(`the answer is still ${before}`);
     }
 
-    it('accepts a token that is for it', async () => {
+    it('The API accepts a token that is issued for it', async () => {
       assert.equal((await api.answerTo(await newToken())).slice(0, 3), '200');
     });
 
-    it('refuses what is no token, and one for another API', async () => {
+    it('The API refuses text that is no token, and a token for another API', async () => {
       assert.match(await api.answerTo('e30.e30.e30'), INVALID);
       assert.match(await api.answerTo(await newToken({ resource: OTHER })), INVALID);
     });
 
-    it('refuses a token that expired', async () => {
+    it('The API refuses an expired token', async () => {
       travel(-server.config.tokens.access_token - 60);
       const expired = await newToken().finally(returnToPresent);
       assert.match(await api.answerTo(expired), INVALID);
     });
 
-    it('refuses a token that is bound to a key, as if it were not', async () => {
+    it('The API refuses a key-bound token that is sent as a bearer token', async () => {
       const holder = await newHolder();
       const response = await fetch(`${server.issuer}/token`, {
         method: 'POST',
@@ -98,13 +98,13 @@ for (const language of ['python', 'go', 'java']) {
       assert.match(await api.answerTo(body['access_token'] ?? ''), INVALID);
     });
 
-    it('names the scope that a token lacks, and the role', async () => {
+    it('The API names the scope and the role that a token lacks', async () => {
       const insufficient = /^403 Bearer realm=".+", error="insufficient_scope"/;
       assert.match(await api.answerTo(await newToken({ scope: 'other' })), insufficient);
       assert.match(await api.answerTo(await newToken(), '/admin'), insufficient);
     });
 
-    it('refuses a token that was revoked, and no other', async () => {
+    it('The API refuses a revoked token, and no other', async () => {
       const [token, other] = [await newToken(), await newToken()];
       assert.match(await api.answerTo(token), /^200/);
       const revoked = await fetch(`${server.issuer}/revoke`, {
@@ -117,7 +117,7 @@ for (const language of ['python', 'go', 'java']) {
       assert.match(await api.answerTo(other), /^200/);
     });
 
-    it('answers nobody once the server has been away for as long as a list may be used, and again when it is back', async () => {
+    it('The API refuses every token once its status list is too old, until the server is back', async () => {
       const token = await newToken();
       assert.match(await api.answerTo(token), /^200/);
       await server.close();

@@ -67,7 +67,7 @@ function* recordsOf(account: number): Generator<Item> {
 describe(`A store of ${ACCOUNTS.toLocaleString('en-US')} accounts`, function () {
   this.timeout(40 * 60_000);
 
-  it('is backed up, restored and checked with memory that does not grow with it', async () => {
+  it('The memory of a backup, a restore and a check does not grow with the store', async () => {
     await using closing = new AsyncDisposableStack();
     const folder = mkdtempSync(join(tmpdir(), 'latchkey-million-'));
     closing.defer(() => rmSync(folder, { recursive: true, force: true }));
