@@ -146,6 +146,6 @@ export function differences(these: Summary, those: Summary): string[] {
   return kinds.flatMap((kind) => {
     const [one = nothing, other = nothing] = [these.get(kind), those.get(kind)];
     if (one.items !== other.items) return [`${kind}: ${one.items} and ${other.items}`];
-    return one.sum === other.sum ? [] : [`${kind}: ${one.items} in both, which are not the same`];
+    return one.sum === other.sum ? [] : [`${kind}: ${one.items} in both, but their contents differ`];
   });
 }

@@ -12,7 +12,7 @@ export interface Hashing {
   /** Hashes a password. @throws TooBusy */
   hash(text: string, caller: Caller): Promise<string>;
   /**
-   * Verifies a password. The work is the same for every hash, without a hash, and for a wrong password. @returns
+   * Verifies a password. The work is the same for every hash, for a missing hash and for a wrong password. @returns
    * whether the password is right, and a hash to store instead if the old one is weaker than configured. @throws
    * TooBusy
    */

@@ -166,11 +166,13 @@ export async function change(
 function refuseForeignValues(metadata: Metadata, { client }: OpenClient): void {
   const ours = OURS.find((name) => metadata[name] !== undefined);
   if (ours !== undefined) throw new Refusal('invalid_request', `${ours} must be left out`);
-  if (metadata['client_id'] !== client.client_id) throw new Refusal('invalid_request', 'client_id must be its own');
+  if (metadata['client_id'] !== client.client_id)
+    throw new Refusal('invalid_request', 'client_id must be the id of this client');
   const { client_secret: secret } = metadata;
   if (secret === undefined) return;
   const isOwnSecret = typeof secret === 'string' && isClientSecret(client.secret_hash ?? '', secret);
-  if (!isOwnSecret) throw new Refusal('invalid_request', 'client_secret must be left out or its own');
+  if (!isOwnSecret)
+    throw new Refusal('invalid_request', 'client_secret must be left out, or be the secret of this client');
 }
 
 /**

@@ -33,7 +33,7 @@ interface RegistrationOptions {
   random: Random;
   /** Fetches the keys of statement issuers. */
   keySets: KeySets;
-  /** Reports that the store did not answer. The client's registration is then renewed at its next use. */
+  /** Reports that the store did not prolong a client's registration. The client's next use prolongs it. */
   reportFailure: (error: unknown) => void;
 }
 

@@ -12,7 +12,7 @@ export interface FollowRules extends ListRules {
   trustedFor: () => number;
   /** Keeps the runtime alive until the work is finished. */
   waitUntil?: ((work: Promise<unknown>) => void) | undefined;
-  /** Fetches the issuer's keys. It is called without a stream, because then nothing announces a revoked key. */
+  /** Fetches the issuer's keys. Called while no event stream is open, because then nothing announces a revoked key. */
   keepUpKeys: () => void;
 }
 

@@ -12,7 +12,7 @@ export interface RevocationDependencies {
   clients: Pick<Clients, 'find'>;
   tokens: Tokens;
   clock: Clock;
-  /** Lifetime of a not-before instant in seconds, longer than that of anything that it invalidates. */
+  /** Seconds for which a not-before is stored. Everything that it invalidates expires earlier. */
   notBeforeLife: number;
 }
 

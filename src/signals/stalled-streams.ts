@@ -8,7 +8,7 @@ import type { Stream, Streams } from './streams.ts';
 
 /** Maximum number of events that may wait in one stream, so that an absent receiver cannot fill the store. */
 const MAX_WAITING = 10_000;
-/** Longest time without a delivery in milliseconds. A day later the first event expires. */
+/** Longest time without a delivery, in milliseconds. It ends a day before the oldest waiting event expires. */
 const LONGEST_STALL = 6 * 86_400_000;
 
 export interface StallDependencies {

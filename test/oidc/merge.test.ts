@@ -21,7 +21,7 @@ describe('A three-way merge', () => {
     assert.deepEqual(mergeChanges<object>({ x: 1 }, { x: undefined }, { x: 2, y: 3 }), { y: 3 });
   });
 
-  it('The merge prefers its own value in a conflict, and treats a list as one value', () => {
+  it('In a conflict, the merge prefers our value to the stored one, and treats a list as one value', () => {
     const ours = { ...before, list: [1, 2], apps: { ...before.apps, a: { sid: 'ours', grant: 'g' } } };
     const now = { ...before, list: [3], apps: { ...before.apps, a: { sid: 'theirs', grant: 'new' } } };
     const merged = mergeChanges(before, ours, now);

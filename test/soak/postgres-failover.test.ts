@@ -65,7 +65,7 @@ describe('A PostgreSQL with a synchronous replica', function () {
     return refused;
   }
 
-  it('Only one of fifty concurrent requests gets a code', async () => {
+  it('Only one of fifty concurrent requests can use up a code', async () => {
     assert.equal(await race('calm', () => Promise.resolve()), 0);
   });
 

@@ -104,7 +104,7 @@ function previousSecretFollowsOne(client: ClientConfig): Fault[] {
   const path = ['previous_secret'];
   if (client.secret === undefined) return [{ path, message: 'must be left out if there is no secret' }];
   if (!signsWithSecret(client)) return [];
-  return [{ path, message: 'must be left out if the secret signs, because a client signs with one secret only' }];
+  return [{ path, message: 'must be left out if the client signs with its secret, because it can sign with only one' }];
 }
 
 /** Requires secrets of printable ASCII (RFC 6749 appendix A.2). */

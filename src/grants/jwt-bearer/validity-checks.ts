@@ -15,7 +15,7 @@ export const VALIDITY: readonly Check[] = [
   },
   {
     reason: 'audience_several',
-    says: 'the assertion must have only one audience, because another one could pass it on',
+    says: 'the assertion must have only one audience, because a second recipient could present it here',
     holds: ({ claims: { aud } }) => listOf(aud).length === 1,
   },
   {

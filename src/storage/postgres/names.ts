@@ -8,7 +8,7 @@ const MAX_LENGTH = 1000;
 const ABBREVIATED_LENGTH = 800;
 /** First character of an escape sequence. The character after it tells which one. */
 const ESCAPE = '\u0001';
-/** Half a character, or half an escape: with the mark of a digest after it, it would read as another name. */
+/** Half a character or escape sequence at the cut. It is removed, because the digest that follows would complete it. */
 const INCOMPLETE_END = new RegExp(`[\uFFFD${ESCAPE}]+$`);
 const NUL = `${ESCAPE}\u0001`;
 const ITSELF = `${ESCAPE}\u0002`;

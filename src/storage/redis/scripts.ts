@@ -76,8 +76,8 @@ const INDEX = `
 `;
 
 /**
- * ARGV: now, then score and entry of each member. The script writes first, because Redis checks for free memory only
- * before a script's first write.
+ * ARGV: now, then score and entry of each member. The script adds the members before it prunes: Redis checks for free
+ * memory at a script's first write alone, and does not check if that write is a deletion.
  */
 const ENTER = `${INDEX}
   for i = 2, #ARGV, 2 do redis.call('ZADD', key, 'GT', ARGV[i], ARGV[i + 1]) end

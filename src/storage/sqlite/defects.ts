@@ -2,7 +2,7 @@ import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import type { Defect } from '../store.ts';
 import { withRetry } from './with-retry.ts';
 
-/** Number of rows that one statement examines. Others can write in between. */
+/** Number of rows that one statement examines. Other connections can write between two statements. */
 const PAGE = 1000;
 
 /** Condition for a row of `members` that no record names. */

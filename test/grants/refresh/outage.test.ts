@@ -119,7 +119,7 @@ describe('A client that refreshes during a store outage of ten minutes', functio
     assert.equal((await refresh(server.issuer, String(body['refresh_token']))).status, 400);
   });
 
-  it('The server treats a repeat as a replay once somebody has fetched the answer after the outage', async () => {
+  it('A repeat is a replay once another repeat has got the lost answer after the outage', async () => {
     const token = await firstToken();
     losesSwap = true;
     assert.equal((await refresh(server.issuer, token)).status, 503);
