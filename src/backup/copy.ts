@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isLoadingMark, type Load } from '../storage/loading.ts';
 import { kindOf, roleOf } from '../storage/kinds.ts';
-import type { Item, Store } from '../storage/store.ts';
+import type { Item, Key, Store } from '../storage/store.ts';
 
 type Batches = AsyncIterable<readonly Item[]>;
 
@@ -75,21 +75,53 @@ export async function copyStore(
   }
 }
 
+/** Tells whether a store holds anything that a copy would contain. */
+export async function holdsItems(store: Pick<Store, 'dump'>): Promise<boolean> {
+  for await (const batch of store.dump()) if (batch.some((item) => isCopied(item, undefined))) return true;
+  return false;
+}
+
+/** The record by which a server recognizes its store. It is in each store that a server has used. */
+const MARKER: Key<{ id: string }> = 'store-marker:main';
+
+/** Tells whether the target holds a copy of another store than the source, or of one that the source has lost. */
+export async function isCopyOfAnother({ from, to }: Pick<Copying, 'from' | 'to'>): Promise<boolean> {
+  const copied = await to.get(MARKER);
+  return copied !== undefined && copied.value.id !== (await from.get(MARKER))?.value.id;
+}
+
+/** Records of the target that the source no longer has, and the number of all its records. */
+interface Surplus {
+  keys: string[];
+  records: number;
+}
+
 /**
- * Deletes the target's records that the source has lost since an earlier pass copied them. Other items only expire, at
+ * Finds the target's records that the source has lost since an earlier pass copied them. Other items only expire, at
  * the same time in both stores.
- * @returns their number
  */
-export async function deleteSurplus({ from, to, part, load }: Copying): Promise<number> {
-  let deleted = 0;
+export async function findSurplus({ from, to, part, load }: Copying): Promise<Surplus> {
+  const surplus: Surplus = { keys: [], records: 0 };
   for await (const batch of load.during(to.dump())) {
     const keys = batch.filter((item) => item.kind === 'record' && isCopied(item, part)).map(({ key }) => key);
     const found = await from.getMany(keys);
-    const surplus = keys.filter((_key, at) => found[at] === undefined);
-    await Promise.all(surplus.map((key) => to.delete(key)));
-    deleted += surplus.length;
+    surplus.records += keys.length;
+    surplus.keys.push(...keys.filter((_key, at) => found[at] === undefined));
   }
-  return deleted;
+  return surplus;
+}
+
+/** Number of records that are deleted at once. */
+const DELETED_AT_ONCE = 500;
+
+export async function deleteSurplus(
+  { to, load }: Pick<Copying, 'to' | 'load'>,
+  keys: readonly string[],
+): Promise<void> {
+  for (let at = 0; at < keys.length; at += DELETED_AT_ONCE) {
+    await Promise.all(keys.slice(at, at + DELETED_AT_ONCE).map((key) => to.delete(key)));
+    await load.renew();
+  }
 }
 
 /**

@@ -2,6 +2,9 @@ import {
   copyStore,
   deleteSurplus,
   differences,
+  findSurplus,
+  holdsItems,
+  isCopyOfAnother,
   isInUse,
   STOPPED_AFTER,
   summarize,
@@ -36,20 +39,17 @@ export async function copy({ given, terminal }: StoreContext): Promise<number> {
       if (!isAhead && (await isInUse(opened.store, begunAt - STOPPED_AFTER))) {
         throw new Error(`a server uses ${source}: stop every server, and run this command again 20 seconds later`);
       }
-      const load = await Load.begin(filled.store, { by: 'copy', source: `${source} ${part ?? ''}`, place: target });
-      const progress = new Progress(terminal, 'copy');
+      const [by, marked] = ['copy', `${source} ${part ?? ''}`] as const;
+      const isEmpty = async (): Promise<Error> => emptySource(source, target, await Load.isBegun(filled.store, marked));
+      if (!(await holdsItems(opened.store))) throw await isEmpty();
+      const load = await Load.begin(filled.store, { by, source: marked, place: target });
       const copying = { from: opened.store, to: filled.store, part, load };
+      await dropSurplus(copying, { source, target, given, terminal });
+      const progress = new Progress(terminal, 'copy');
       await copyStore(copying, (batch) => progress.add(batch));
       progress.end();
-      const deleted = await deleteSurplus(copying);
-      if (deleted > 0)
-        terminal.warn(
-          `latchkey: ${numberText(deleted)} records that ${source} no longer has were deleted in ${target}`,
-        );
-      if (progress.items === 0) {
-        await load.end();
-        throw new Error(`there is no store at ${source}: it is empty`);
-      }
+      // The source has lost its data since the first look at it.
+      if (progress.items === 0) throw await isEmpty();
       if (isAhead) {
         await load.pause();
         terminal.print(
@@ -65,6 +65,48 @@ export async function copy({ given, terminal }: StoreContext): Promise<number> {
   } finally {
     await opened.store.close();
   }
+}
+
+function emptySource(source: string, target: string, isBegun: boolean): Error {
+  const kept = isBegun
+    ? `. If it has lost its data, ${target} may be the only copy: it still holds everything that an earlier run copied. ` +
+      `Bring the data of ${source} back, and run this command again`
+    : '';
+  return new Error(`there is no store at ${source}: it is empty${kept}`);
+}
+
+/** Number of surplus records that are always deleted. Above it, their share decides. */
+const FEW_SURPLUS = 10;
+/** Largest share of the target's records that is deleted without `--accept-deletions`. */
+const SURPLUS_SHARE = 0.1;
+
+/**
+ * Deletes what the source has lost since an earlier run, which was copied from the same store.
+ * @throws Error, and deletes nothing, if the source is another store, or has lost so much that it may be damaged
+ */
+async function dropSurplus(
+  copying: Parameters<typeof findSurplus>[0],
+  { source, target, given, terminal }: { source: string; target: string; given: Arguments; terminal: Terminal },
+): Promise<void> {
+  if (await isCopyOfAnother(copying)) {
+    await copying.load.pause();
+    throw new Error(
+      `${target} holds a copy of another store than the one that is now at ${source}: nothing was changed. ` +
+        `If ${source} has lost its data, ${target} may be the only copy. Otherwise name an empty target`,
+    );
+  }
+  const { keys, records } = await findSurplus(copying);
+  const [surplus, total] = [numberText(keys.length), numberText(records)];
+  if (keys.length > Math.max(FEW_SURPLUS, records * SURPLUS_SHARE) && given.options['accept-deletions'] !== true) {
+    await copying.load.pause();
+    throw new Error(
+      `${source} no longer has ${surplus} of the ${total} records that an earlier run copied to ${target}: nothing was ` +
+        'changed. If it has lost data, bring the data back first. If so many records were deleted on purpose, add --accept-deletions',
+    );
+  }
+  await deleteSurplus(copying, keys);
+  if (keys.length > 0)
+    terminal.warn(`latchkey: ${surplus} records that ${source} no longer has were deleted in ${target}`);
 }
 
 async function argumentsOf(given: Arguments, terminal: Terminal): Promise<{ from: string; to: string; part: Part }> {

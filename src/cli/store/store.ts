@@ -10,7 +10,7 @@ import { upgrade } from './upgrade.ts';
 const ACTIONS: Actions<StoreContext> = {
   backup: { words: ['FILE'], options: ['key-file'], run: backup },
   restore: { words: ['FILE'], options: ['key-file', 'yes'], run: restore },
-  copy: { options: ['from', 'from-file', 'to', 'to-file', 'only', 'while-serving'], run: copy },
+  copy: { options: ['from', 'from-file', 'to', 'to-file', 'only', 'while-serving', 'accept-deletions'], run: copy },
   check: { options: ['json', 'repair'], run: check },
   upgrade: { options: ['yes'], run: (context) => upgrade(context) },
 };
@@ -45,6 +45,9 @@ After a restore, everybody must sign in again and apps need new tokens. docs/bac
     'to-file': { value: 'FILE', summary: 'for copy: the file that holds this URL, or - for standard input' },
     'while-serving': {
       summary: 'for copy: copy ahead while servers run; a later copy without it has little left to do',
+    },
+    'accept-deletions': {
+      summary: 'for copy: delete many records of an earlier copy that the source no longer has',
     },
     only: { value: 'ROLE', summary: 'for copy: copy only the "records" or only the "grants"' },
     json: { summary: 'for check: print JSON' },
