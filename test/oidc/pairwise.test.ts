@@ -357,7 +357,7 @@ describe('The sector of a client', () => {
       ],
       'a custom scheme, which any app can use': [
         { subject_type: 'pairwise', token_endpoint_auth_method: 'none', redirect_uris: ['com.example.app:/callback'] },
-        /those of any app/,
+        /could belong to any app/,
       ],
       'a sector document at a private address': [
         { subject_type: 'pairwise', sector_identifier_uri: 'https://127.0.0.1/sector.json' },
