@@ -93,7 +93,7 @@ export async function startSentinel(): Promise<RedisOfTests> {
     process: master.process,
     stop: async () => {
       await Promise.all([master.stop(), sentinel.stop()]);
-      await rm(folder, { recursive: true, force: true });
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 }
@@ -119,7 +119,7 @@ export async function startServer(settings: Settings, before: string[] = []): Pr
       process.kill('SIGKILL');
       await ended;
     }
-    await rm(folder, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   };
   try {
     await Promise.race([failed, until(port, answers, settings.password)]);
