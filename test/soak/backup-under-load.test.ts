@@ -120,7 +120,8 @@ describe('A backup under load', function () {
       while (histories.size < after) await nextTurn();
       isOver = true;
       await Promise.all(workers);
-      const moment = Date.parse(/acknowledged before (\S+Z) is in it/.exec(backup.out)?.[1] ?? '') - WAVER;
+      const moment = Date.parse(/everything that was acknowledged before (\S+Z)/.exec(backup.out)?.[1] ?? '') - WAVER;
+      assert.ok(!Number.isNaN(moment), backup.out);
 
       const target = `sqlite:${file(`restored ${name}.db`)}`;
       const restored = besides({ directory: server.directory, issuer: server.issuer, store: target });
