@@ -89,7 +89,24 @@ export class AccountKeys {
     if (await this.#store.create(wrappedKey(account.id), { wrapped }, { terms }))
       return cipher.seal(account, this.#keep(account.id, key));
     const found: Stored<WrappedKey> | undefined = await this.#store.get(wrappedKey(account.id));
+    // A key that this node keeps may be one that the store has lost.
+    this.#kept.delete(account.id);
     return cipher.seal(account, this.#unwrapped(cipher, account.id, found?.value));
+  }
+
+  /** Tells whether the store has the key that opens a sealed account. */
+  async isStoredFor(sealed: SealedAccount): Promise<boolean> {
+    const { id } = sealed;
+    const cipher = await this.cipher();
+    const found = await this.#store.get(wrappedKey(id));
+    if (found === undefined) return false;
+    try {
+      cipher.open(id, sealed, cipher.unwrap(id, found.value.wrapped));
+      return true;
+    } catch (error) {
+      if (error instanceof AccountUnreadable) return false;
+      throw error;
+    }
   }
 
   /** Destroys the key of an account, and the terms by which a search finds it. */

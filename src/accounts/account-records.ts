@@ -1,16 +1,13 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { AccountId } from '../lib/ids.ts';
 import type { Formats } from '../storage/format.ts';
 import { forEachConcurrently } from '../storage/every-member.ts';
-import { type Index, type Key, keyspace, type Store, type Stored } from '../storage/store.ts';
+import { type Index, type Store, type Stored, StoreUnavailable } from '../storage/store.ts';
 import { update } from '../storage/update.ts';
 import type { Account } from './account.ts';
 import { type AccountKeys, SEALED } from './account-keys.ts';
-import { AccountUnreadable, type ClearMembers, isSealed, plainClaim, type StoredAccount } from './sealing.ts';
-
-/** Maps an address to its account. */
-interface EmailClaim {
-  account: AccountId;
-}
+import { accountKey, AddressClaims, isOlder } from './address-claims.ts';
+import { AccountUnreadable, type ClearMembers, isSealed, type StoredAccount } from './sealing.ts';
 
 /** An account as it was read: opened, erased, or unreadable. */
 export interface ReadAccount {
@@ -21,18 +18,21 @@ export interface ReadAccount {
   unreadable?: AccountUnreadable;
 }
 
-const accountKey: (id: string) => Key<StoredAccount> = keyspace<StoredAccount>('account');
-const emailKey = keyspace<EmailClaim>('account-email');
+/** The number of times that an account is written while the format of the store, or the account itself, changes. */
+const ATTEMPTS = 20;
+
 const everyAccount: Index<StoredAccount> = 'accounts';
 
 /** Reads and writes accounts in the form that the store's format prescribes. */
 export class AccountRecords {
   readonly #store: Store;
   readonly #keys: AccountKeys;
+  readonly #claims: AddressClaims;
 
   constructor(store: Store, keys: AccountKeys) {
     this.#store = store;
     this.#keys = keys;
+    this.#claims = new AddressClaims(store, keys);
   }
 
   async find(id: string): Promise<Account | undefined> {
@@ -67,14 +67,13 @@ export class AccountRecords {
 
   /**
    * Reads the account that an address leads to. It makes as many reads for an unknown address, so that their number does
-   * not reveal known addresses.
+   * not reveal known addresses. If a sign-up during an upgrade has left a second claim, the older account has the address.
    */
   async ownerOf(email: string): Promise<ReadAccount[]> {
-    const { sealed, plain } = await this.#claimsOf(email, await this.#keys.formats());
-    const claims = await this.#store.getMany([sealed, plain].filter((claim) => claim !== undefined));
-    const id = claims.find((claim) => claim !== undefined)?.value.account;
-    const read = await this.read([id ?? 'none']);
-    return read.map((owner) => {
+    const holders = await this.#claims.holders(email);
+    const read = await this.read(holders.length === 0 ? ['none'] : holders);
+    const [oldest] = read.toSorted((one, other) => (isOlder(one.stored.value, other.stored.value) ? -1 : 1));
+    return (oldest === undefined ? [] : [oldest]).map((owner) => {
       if (owner.account === undefined || owner.account.email === email) return owner;
       const unreadable = new AccountUnreadable(owner.id, 'another address leads to it, so the store was altered');
       return { id: owner.id, stored: owner.stored, unreadable };
@@ -90,41 +89,48 @@ export class AccountRecords {
 
   /** Keeps the accounts to which their address leads. A crash, or a lost race for an address, leaves others behind. */
   async reachable(read: readonly ReadAccount[]): Promise<ReadAccount[]> {
-    const claims = await this.#store.getMany(read.map(({ stored }) => emailKey(claimOf(stored.value))));
-    return read.filter(({ id }, at) => claims[at]?.value.account === id);
+    const areHeld = await this.#claims.areHeld(read);
+    return read.filter((_one, at) => areHeld[at]);
   }
 
   /**
    * Creates an account. Writes its key first, its record second and its address last. A crash in between leaves an
-   * unreachable record, but never an address without an account, with which nobody could sign up again.
+   * unreachable record, but never an address without an account.
    * @returns false if the address has an account
    */
   async create(account: Account): Promise<boolean> {
-    const formats = await this.#keys.formats();
-    const stored = formats.writes < SEALED ? account : await this.#keys.seal(account);
-    const written = await this.#store.create(accountKey(account.id), stored, { indexes: [everyAccount] });
-    if (!written) throw new Error('the account id is in use');
-    const { sealed, plain } = await this.#claimsOf(account.email, formats);
-    const [own, other] = formats.writes < SEALED ? [plain, sealed] : [sealed, plain];
-    if (await this.#claim(own, other, account.id)) return true;
-    await this.#store.delete(accountKey(account.id));
-    await this.#keys.destroy(account.id);
-    return false;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const formats = await this.#keys.formats();
+      const stored = formats.writes < SEALED ? account : await this.#keys.seal(account);
+      const written = await this.#store.create(accountKey(account.id), stored, { indexes: [everyAccount] });
+      if (!written) throw new Error('the account id is in use');
+      const outcome = await this.#claim(account, formats).catch(async (error: unknown) => {
+        await this.#undo(account, [formats]).catch(() => undefined);
+        throw error;
+      });
+      if (outcome === 'claimed') return true;
+      await this.#undo(account, outcome.since);
+      if (outcome.isTaken) return false;
+    }
+    throw new StoreUnavailable('the format of the store keeps changing');
   }
 
-  /**
-   * Claims an address. A node that writes another format creates its own claim first, too, and then looks at the other
-   * one. So at least one of two nodes sees both.
-   */
+  /** Claims an address, unless it is taken, or the format of the store has changed since the record was written. */
   async #claim(
-    own: Key<EmailClaim> | undefined,
-    other: Key<EmailClaim> | undefined,
-    account: AccountId,
-  ): Promise<boolean> {
-    if (own === undefined || !(await this.#store.create(own, { account }))) return false;
-    if (other === undefined || (await this.#store.get(other)) === undefined) return true;
-    await this.#store.delete(own);
-    return false;
+    account: Account,
+    formats: Formats,
+  ): Promise<'claimed' | { isTaken: boolean; since: readonly Formats[] }> {
+    const isClaimed = await this.#claims.claim(account, formats);
+    const now = await this.#keys.formats();
+    if (isClaimed && isDeepStrictEqual(now, formats)) return 'claimed';
+    return { isTaken: !isClaimed, since: [formats, now] };
+  }
+
+  /** Removes what an interrupted creation has written: the address first. */
+  async #undo(account: Account, since: readonly Formats[]): Promise<void> {
+    for (const formats of since) await this.#claims.release(account, formats);
+    await this.#store.delete(accountKey(account.id));
+    await this.#keys.destroy(account.id);
   }
 
   /**
@@ -145,8 +151,7 @@ export class AccountRecords {
     const [read] = await this.read([id]);
     if (read === undefined) return;
     if (read.account !== undefined && isSealed(read.stored.value)) {
-      const plain = emailKey(plainClaim(read.account.email));
-      if ((await this.#keys.formats()).oldest < SEALED) await this.#deleteClaim(plain, id);
+      if ((await this.#keys.formats()).oldest < SEALED) await this.#claims.releasePlain(read.account);
     }
     const erased = await this.#update(id, read.stored, (account) => {
       const disabledAt = account.disabledAt ?? now;
@@ -168,40 +173,65 @@ export class AccountRecords {
     // An interrupted erasure may have left the key.
     const erased = isErased ? this.#keys.destroy(id) : this.erase(id, now);
     if (!isErased) await erased;
-    await Promise.all([erased, this.#deleteClaim(emailKey(claimOf(stored.value)), id)]);
+    await Promise.all([erased, this.#claims.releaseStored(id, stored.value)]);
     const taken = await this.#store.take(accountKey(id));
     if (taken === undefined || isSealed(taken.value) === isSealed(stored.value)) return taken !== undefined;
     // An upgrade has sealed the account meanwhile.
     await this.#keys.destroy(id);
-    await this.#deleteClaim(emailKey(claimOf(taken.value)), id);
+    await this.#claims.releaseStored(id, taken.value);
     return true;
   }
 
-  /** Seals the accounts of one page that are of format 1. @returns how many it has read, and the cursor of the next page */
-  async seal(page: { after?: string; limit: number }): Promise<{ read: number; next?: string }> {
+  /**
+   * Seals the accounts of one page that are of format 1.
+   * @returns how many it has read and how many of these it has changed, and the cursor of the next page
+   */
+  async seal(page: { after?: string; limit: number }): Promise<{ read: number; changed: number; next?: string }> {
     const { ids, next } = await this.ids(page);
-    await forEachConcurrently(ids, (id) => this.#sealOne(id));
-    return { read: ids.length, ...(next !== undefined && { next }) };
+    let changed = 0;
+    await forEachConcurrently(ids, async (id) => {
+      if (await this.#sealOne(id)) changed += 1;
+    });
+    return { read: ids.length, changed, ...(next !== undefined && { next }) };
   }
 
-  /** Claims the address in its new form, then seals the record, and then deletes the old claim. It may be repeated. */
-  async #sealOne(id: AccountId): Promise<void> {
-    const [read] = await this.read([id]);
-    if (read?.account === undefined) return;
-    const cipher = await this.#keys.cipher();
-    const [claim, old] = [emailKey(cipher.claim(read.account.email)), emailKey(plainClaim(read.account.email))];
-    if (!isSealed(read.stored.value)) {
-      if ((await this.#store.get(old))?.value.account === id) await this.#store.create(claim, { account: id });
-      const sealed = await this.#keys.seal(read.account);
-      const { version } = read.stored;
+  /** Seals an account. It may be repeated. @returns whether it has changed anything */
+  async #sealOne(id: AccountId): Promise<boolean> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const [read] = await this.read([id]);
+      if (read?.account === undefined) return false;
+      const outcome = await this.#trySealing(read.stored, read.account);
+      if (outcome !== 'again') return outcome === 'changed';
+    }
+    throw new StoreUnavailable(`the records of account ${id} keep changing, or the store loses them`);
+  }
+
+  /**
+   * Claims the address in its new form, then seals the record, and then deletes the old claim. It reads key and claim
+   * back before it replaces the record, because these hold what is left of the plain data.
+   */
+  async #trySealing(
+    { value, version }: Stored<StoredAccount>,
+    account: Account,
+  ): Promise<'changed' | 'unchanged' | 'again'> {
+    const { id } = account;
+    const { isHeld, isChanged } = await this.#claims.settle(account);
+    if (!isSealed(value)) {
+      const sealed = await this.#keys.seal(account);
+      if (!(await this.#keys.isStoredFor(sealed))) return 'again';
+      if (isHeld && !(await this.#claims.isSettled(account))) return 'again';
       if (!(await this.#store.replace(accountKey(id), sealed, version, { indexes: [everyAccount] }))) {
-        // It was changed or removed meanwhile.
-        if (await this.exists(id)) return this.#sealOne(id);
+        if (await this.exists(id)) return 'again';
+        // It was removed meanwhile.
         await this.#keys.destroy(id);
-        return this.#deleteClaim(claim, id);
+        await this.#claims.releaseSealed(account);
+        return 'changed';
       }
     }
-    await this.#deleteClaim(old, id);
+    // An account that has lost its address keeps the old claim while a node may still undo the new one.
+    const mayRelease = isHeld || (await this.#keys.formats()).oldest >= SEALED;
+    const isReleased = mayRelease && (await this.#claims.releasePlain(account));
+    return isChanged || isReleased || !isSealed(value) ? 'changed' : 'unchanged';
   }
 
   /** Tells whether the record exists, even if its person is erased. */
@@ -223,17 +253,6 @@ export class AccountRecords {
     }
   }
 
-  /** Returns the keys of the records that assign an address to its account, one for each format in the store. */
-  async #claimsOf(
-    email: string,
-    { oldest, reads }: Formats,
-  ): Promise<{ sealed: Key<EmailClaim> | undefined; plain: Key<EmailClaim> | undefined }> {
-    return {
-      sealed: reads < SEALED ? undefined : emailKey((await this.#keys.cipher()).claim(email)),
-      plain: oldest < SEALED ? emailKey(plainClaim(email)) : undefined,
-    };
-  }
-
   #update(
     id: AccountId,
     read: Stored<StoredAccount> | undefined,
@@ -241,12 +260,4 @@ export class AccountRecords {
   ): Promise<StoredAccount | undefined> {
     return update(this.#store, accountKey(id), read, change, { indexes: [everyAccount] });
   }
-
-  async #deleteClaim(claim: Key<EmailClaim>, id: AccountId): Promise<void> {
-    if ((await this.#store.get(claim))?.value.account === id) await this.#store.delete(claim);
-  }
-}
-
-function claimOf(stored: StoredAccount): string {
-  return isSealed(stored) ? stored.claim : plainClaim(stored.email);
 }

@@ -44,7 +44,7 @@ export interface Accounts {
   /** Erases an account, removes it and frees its address. @returns whether it existed */
   remove(id: AccountId): Promise<boolean>;
   /** Seals the accounts of one page that are of format 1, for the upgrade of a store. */
-  seal(page: { after?: string; limit: number }): Promise<{ read: number; next?: string }>;
+  seal(page: { after?: string; limit: number }): Promise<{ read: number; changed: number; next?: string }>;
   /** The links from the subjects of trusted issuers to accounts. */
   links: Pick<IssuerLinks, 'find' | 'set' | 'seal'>;
   /** Tells whether there is an account, even if its person is erased or its personal data cannot be opened. */

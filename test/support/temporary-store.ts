@@ -49,3 +49,17 @@ export function dyingStore(store: Store, writes: number): Store {
     },
   });
 }
+
+/** The store as seen by a process that something happens to before one of its calls. @param before runs before each call */
+export function interruptedStore(store: Store, before: (name: string, key: unknown) => unknown): Store {
+  return new Proxy(store, {
+    get(target, name): unknown {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== 'function') return member;
+      return async (...given: unknown[]): Promise<unknown> => {
+        await before(String(name), given[0]);
+        return Reflect.apply(member, target, given) as unknown;
+      };
+    },
+  });
+}
