@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { quoted } from '../lib/hidden-characters.ts';
 import { isLoadingMark, type Load } from '../storage/loading.ts';
-import { kindOf, roleOf } from '../storage/kinds.ts';
+import { isUnknown, kindOf, roleOf } from '../storage/kinds.ts';
 import type { Item, Key, Store } from '../storage/store.ts';
 
 type Batches = AsyncIterable<readonly Item[]>;
@@ -28,7 +29,8 @@ const NOT_COPIED = new Set(['readiness', 'store-upgrade']);
 function isCopied(item: Item, part: Part): boolean {
   if (isLoadingMark(item) || NOT_COPIED.has(kindOf(item))) return false;
   // Each store has its own marker, so both parts include it.
-  return part === undefined || roleOf(item) === part || kindOf(item) === 'store-marker';
+  // A record of an unknown kind may belong to either.
+  return part === undefined || roleOf(item) === part || kindOf(item) === 'store-marker' || isUnknown(item);
 }
 
 /** Tells whether a server has used the store since a moment within the last minute, by the store's clock. */
@@ -177,7 +179,7 @@ export function differences(these: Summary, those: Summary): string[] {
   const kinds = [...new Set([...these.keys(), ...those.keys()])].toSorted();
   return kinds.flatMap((kind) => {
     const [one = nothing, other = nothing] = [these.get(kind), those.get(kind)];
-    if (one.items !== other.items) return [`${kind}: ${one.items} and ${other.items}`];
+    if (one.items !== other.items) return [`${quoted(kind)}: ${one.items} and ${other.items}`];
     return one.sum === other.sum ? [] : [`${kind}: ${one.items} in both, but their contents differ`];
   });
 }

@@ -1,6 +1,6 @@
 import { writeNotBefore } from '../sessions/not-before.ts';
 import { isLoadingMark, type Load } from '../storage/loading.ts';
-import { kindOf, roleOf } from '../storage/kinds.ts';
+import { isUnknown, kindOf, roleOf } from '../storage/kinds.ts';
 import type { Item, Store } from '../storage/store.ts';
 import { isReadySince } from './copy.ts';
 
@@ -39,6 +39,11 @@ export interface Restored {
   skipped: number;
   /** The not-before instant in milliseconds since the epoch: everything that began earlier is invalid. */
   notBefore: number;
+}
+
+/** Adds the numbers of records whose kind this version does not know, and which a restore therefore leaves out. */
+export function countUnknown(batch: readonly Item[], counts: Map<string, number>): void {
+  for (const item of batch) if (isUnknown(item)) counts.set(kindOf(item), (counts.get(kindOf(item)) ?? 0) + 1);
 }
 
 function isRestored(item: Item): boolean {

@@ -25,3 +25,9 @@ export function printable(text: string, longest = 100): string {
   const characters = [...plain.slice(0, 2 * longest)];
   return characters.length > longest ? `${characters.slice(0, longest).join('')}…` : plain;
 }
+
+/** Quotes a key if a terminal could read more into it than letters: a control character, a line break, a space. */
+export function quoted(key: string): string {
+  if (/^[\x21-\x7e]+$/.test(key)) return key;
+  return JSON.stringify(key).replace(/[^\x20-\x7e]/gu, (one) => `\\u{${one.codePointAt(0)?.toString(16) ?? ''}}`);
+}

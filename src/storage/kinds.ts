@@ -1,6 +1,6 @@
 import type { Item } from './store.ts';
 
-/** The kinds of records that the records store holds. Every other kind is in the grants store, and expires. */
+/** The kinds of records that the records store holds. */
 export const RECORD_KINDS: ReadonlySet<string> = new Set([
   ...['account', 'account-key', 'account-email', 'password', 'password-cost', 'consent', 'issuer-link'],
   ...['client', 'disabled-client', 'trusted-issuer', 'invitation', 'key-ring'],
@@ -10,6 +10,23 @@ export const RECORD_KINDS: ReadonlySet<string> = new Set([
 
 /** Kinds of the records store that expire nevertheless. */
 export const EXPIRING_KINDS: ReadonlySet<string> = new Set(['readiness', 'invitation']);
+
+/** The kinds of records that the grants store holds. They all expire. */
+export const GRANT_KINDS: ReadonlySet<string> = new Set([
+  ...['session', 'session-cookie', 'grant', 'first-grant', 'interaction', 'interaction-end', 'interaction-step'],
+  ...['answered-form', 'authorization-code', 'refresh-token', 'refresh-answer', 'access-token', 'client-credentials'],
+  ...['pushed-authorization-request', 'device-code', 'user-code', 'backchannel-request', 'approval', 'poll-pace'],
+  ...['replay', 'used-assertion', 'status-list', 'open-status-list', 'revocation', 'cut', 'logout-delivery'],
+  ...['signal', 'signal-queue', 'signal-verification', 'attempt-pause'],
+]);
+
+/**
+ * Tells whether an item is a record of a kind that this version does not know. A later version may have written it, and
+ * it may be durable.
+ */
+export function isUnknown(item: Item): boolean {
+  return item.kind === 'record' && !RECORD_KINDS.has(kindOf(item)) && !GRANT_KINDS.has(kindOf(item));
+}
 
 /** Returns the kind of an item: the name of its record, index, counter or bitmap up to the first colon. */
 export function kindOf(item: Item): string {
@@ -26,5 +43,5 @@ export function roleOf(item: Item): 'records' | 'grants' {
 export function lacksExpiry(item: Item): boolean {
   if (item.kind !== 'record' || item.expiresAt !== undefined) return false;
   const kind = kindOf(item);
-  return EXPIRING_KINDS.has(kind) || !RECORD_KINDS.has(kind);
+  return EXPIRING_KINDS.has(kind) || GRANT_KINDS.has(kind);
 }

@@ -1,3 +1,4 @@
+import { quoted } from '../lib/hidden-characters.ts';
 import { kindOf } from './kinds.ts';
 import { keyspace, type Item, type Key, type Store } from './store.ts';
 
@@ -145,7 +146,7 @@ async function assertEmpty(store: Store, place: string): Promise<void> {
     if (kinds.length === 0) continue;
     const server = kinds.includes('readiness') ? ' A server uses it, or has used it within the last minute.' : '';
     throw new StoreLoading(
-      `${place} is not empty (${kinds.slice(0, 5).join(', ')}): nothing was changed.${server} Name an empty store`,
+      `${place} is not empty (${kinds.slice(0, 5).map(quoted).join(', ')}): nothing was changed.${server} Name an empty store`,
     );
   }
 }

@@ -247,6 +247,21 @@ describe('The command latchkey accounts', () => {
   for (const [line, message] of Object.entries(misunderstood)) {
     it(`The program rejects "accounts ${line}" with the reason and exit code 2`, () => fails(line, 2, message));
   }
+
+  it('"accounts list" shows the control characters in the id of an unreadable account', async () => {
+    const store = openSqliteStore(join(directory.path, 'store.db'), systemClock);
+    const key = 'account:\u001b[2J';
+    try {
+      await store.set('account-email:x', { account: '\u001b[2J' });
+      await store.set(key, { id: '\u001b[2J', claim: 'x', sealed: 'x', roles: [] }, { indexes: ['accounts'] });
+      const { code, err } = await run('list');
+      assert.deepEqual([code, err.includes('\u001b')], [1, false], err);
+      assert.ok(err.includes('account [U+001B][2J cannot be opened'), err);
+    } finally {
+      for (const written of [key, 'account-email:x']) await store.delete(written);
+      await store.close();
+    }
+  });
 });
 
 function openParts(records: ReturnType<typeof openSqliteStore>, keys: string) {

@@ -264,6 +264,23 @@ describe('The command latchkey store', function () {
       assert.deepEqual(kept.toSorted(), [...whole, ...others].toSorted());
     });
 
+    it('A restore refuses a record of a kind that this version does not know, unless it may skip it', async () => {
+      const { masterKey } = await descriptionOf('first');
+      const record = (key: string): Item => ({ kind: 'record', key, json: '{}', version: 1 });
+      const items = (async function* () {
+        yield await Promise.resolve([record('consent:1:app'), record('of-\u001b[2Jlater:1'), record('of-later:1')]);
+      })();
+      const description = { id: 'backup_of_later', startedAt: 1, masterKey };
+      await writeBackup(file('later'), { secret: PASSPHRASE, description, random: systemRandom }, items);
+      const target = `sqlite:${file('of-later.db')}`;
+      const { code, err } = await restore('later', target);
+      assert.equal(code, 1);
+      assert.match(err, /does not know: "of-\\u001b\[2Jlater" \(1\), of-later \(1\)\. .*--skip-unknown/);
+      assert.equal(existsSync(file('of-later.db')), false);
+      const skipping = await run(`restore ${file('later')} --key-file ${keyFile} --yes --skip-unknown`, target);
+      assert.equal(skipping.code, 0, skipping.err);
+    });
+
     it('A restore remains incomplete if a server uses the store meanwhile', async () => {
       const place = `sqlite:${file('used-by-a-server.db')}`;
       const store = await openStore(place, systemClock);
@@ -421,6 +438,23 @@ describe('The command latchkey store', function () {
         await store.delete('session:endless');
         await store.delete('account:damaged');
         damaged.close();
+        await store.close();
+      }
+    });
+
+    it('"store check --repair" reports records of an unknown kind and leaves them as they are', async () => {
+      const store = await openStore(source, systemClock);
+      try {
+        for (const id of [1, 2]) await store.set(`of-later:${id}`, {});
+        await store.set('\u001b[2J:1', {});
+        const before = await store.get('of-later:1');
+        const { code, out, err } = await run('check --repair');
+        assert.equal(code, 1);
+        assert.match(err, /of-later is a kind that this version of Latchkey does not know: 2 records$/m);
+        assert.ok(!`${out}${err}`.includes('\u001b'), 'no kind reaches the terminal as it is');
+        assert.deepEqual(await store.get('of-later:1'), before);
+      } finally {
+        for (const key of ['of-later:1', 'of-later:2', '\u001b[2J:1']) await store.delete(key);
         await store.close();
       }
     });

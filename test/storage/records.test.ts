@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { EXPIRING_KINDS, RECORD_KINDS } from '../../src/storage/kinds.ts';
+import { EXPIRING_KINDS, GRANT_KINDS, RECORD_KINDS } from '../../src/storage/kinds.ts';
 
 const root = join(import.meta.dirname, '../..');
 const KEYSPACE = /\b(?:keyspace|sealedKeyspace)(?:<[^;]*?>)?\(\s*['"`]([^'"`:$]+)['"`]\s*\)/g;
@@ -80,6 +80,8 @@ describe('records.md', () => {
     }));
     const durable = rows.filter(({ role }) => role === 'records').map(({ name }) => name);
     assert.deepEqual([...RECORD_KINDS].toSorted(), durable.toSorted());
+    const granted = rows.filter(({ role }) => role === 'grants').map(({ name }) => name);
+    assert.deepEqual([...GRANT_KINDS].toSorted(), granted.toSorted());
     const expiring = rows.filter(({ role, isDurable }) => role === 'records' && !isDurable).map(({ name }) => name);
     assert.deepEqual([...EXPIRING_KINDS].toSorted(), expiring.toSorted());
     const members = rowsOf('Indexes').filter(

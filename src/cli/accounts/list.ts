@@ -2,6 +2,7 @@ import { everyPage } from '../../accounts/every-account.ts';
 import type { Account } from '../../accounts/account.ts';
 import type { AccountPage } from '../../accounts/accounts.ts';
 import { knownRoles, readRoles } from './roles.ts';
+import { showHiddenCharacters } from '../../lib/hidden-characters.ts';
 import { didYouMean } from '../../config/suggest.ts';
 import { textOf, UsageError, type Terminal } from '../command.ts';
 import { table } from '../help-text.ts';
@@ -64,7 +65,7 @@ async function* noting(
 
 function unreadable({ unreadable: count, reasons }: Seen): string {
   const more = count > reasons.length ? `; and ${count - reasons.length} more` : '';
-  return `${reasons.join('; ')}${more}. "latchkey accounts remove ID" removes such an account`;
+  return `${reasons.map(showHiddenCharacters).join('; ')}${more}. "latchkey accounts remove ID" removes such an account`;
 }
 
 function nobody(role: string, { chosen, place }: StoreContext): string {

@@ -1,10 +1,11 @@
 import type { Domain } from '../../domain/domain.ts';
+import { quoted } from '../../lib/hidden-characters.ts';
 import { grantLife } from '../../oidc/lifetimes.ts';
 import { SIGNAL_RECEIVERS, unsealFor } from '../../signals/push.ts';
 import type { Stream } from '../../signals/streams.ts';
 import { sizeOf } from '../../storage/batches.ts';
 import { formatsOf, type Formats } from '../../storage/format.ts';
-import { kindOf, lacksExpiry } from '../../storage/kinds.ts';
+import { isUnknown, kindOf, lacksExpiry } from '../../storage/kinds.ts';
 import { keyspace, type Defect, type Item, type Key, type Store } from '../../storage/store.ts';
 import { bullets, table } from '../help-text.ts';
 import { withDomain, type StoreContext } from '../store-context.ts';
@@ -70,15 +71,18 @@ interface Examined {
 async function examine(domain: Domain, isRepaired: boolean, progress: Progress): Promise<Examined> {
   const sizes = new Map<string, Size>();
   const findings = await findingsInKeys(domain);
+  const unknown = new Map<string, number>();
   const inSeal = findings.length === 0 ? findingsInSeal : () => [];
   for (const store of new Set([domain.records, domain.grants])) {
     for await (const item of itemsOf(progress.of(store.dump()))) {
       const { items = 0, bytes = 0 } = sizes.get(kindOf(item)) ?? {};
       sizes.set(kindOf(item), { items: items + 1, bytes: bytes + sizeOf(item) });
+      if (isUnknown(item)) unknown.set(kindOf(item), (unknown.get(kindOf(item)) ?? 0) + 1);
       findings.push(...(await findingsIn(item, store, domain, isRepaired)), ...(await inSeal(item, domain)));
     }
     for await (const defects of store.defects({ isRepaired })) findings.push(...defects.map(describe));
   }
+  for (const [kind, count] of unknown) findings.push({ text: unknownText(kind, count) });
   progress.end();
   return { sizes, findings };
 }
@@ -135,18 +139,17 @@ async function findingsInSeal(item: Item, { keys, clients }: Domain): Promise<Fi
   }
 }
 
+/** Describes records of a later version, or of another program. A repair does not touch them. */
+function unknownText(kind: string, count: number): string {
+  return `${quoted(kind)} is a kind that this version of Latchkey does not know: ${numberText(count)} records`;
+}
+
 function describe({ what, name, key, isMended }: Defect): Finding {
   const text =
     what === 'dangling'
       ? `the index ${quoted(name)} has an entry for ${quoted(key)}, but that record does not exist or is not in the index`
       : `the ${name} ${quoted(key)} has an expiry that the store does not enforce`;
   return { text, isMended };
-}
-
-/** Quotes a key if a terminal could read more into it than letters: a control character, a line break, a space. */
-function quoted(key: string): string {
-  if (/^[\x21-\x7e]+$/.test(key)) return key;
-  return JSON.stringify(key).replace(/[^\x20-\x7e]/gu, (one) => `\\u{${one.codePointAt(0)?.toString(16) ?? ''}}`);
 }
 
 function isJson(text: string): boolean {
@@ -164,7 +167,7 @@ function tableOf(sizes: ReadonlyMap<string, Size>, before: Figures | undefined):
   const rows = largest.map(([kind, { items, bytes }]) => {
     const growth = items - (before?.kinds[kind]?.items ?? 0);
     const grown = before === undefined ? [] : [growth > 0 ? `+${numberText(growth)}` : numberText(growth)];
-    return [kind, numberText(items), sizeText(bytes), ...grown];
+    return [quoted(kind), numberText(items), sizeText(bytes), ...grown];
   });
   return table([['kind', 'items', 'size', ...day], ...rows], '');
 }

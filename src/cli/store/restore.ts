@@ -1,8 +1,9 @@
 import { openBackup, type Description } from '../../backup/backup-file.ts';
-import { restoreBackup, type Restored } from '../../backup/restore.ts';
+import { countUnknown, restoreBackup, type Restored } from '../../backup/restore.ts';
 import { BackupRefused } from '../../backup/sealed-stream.ts';
 import { printableStoreUrl } from '../../config/store-url.ts';
 import { openMasterKey, type MasterKey } from '../../keys/master-key.ts';
+import { quoted } from '../../lib/hidden-characters.ts';
 import { systemRandom } from '../../lib/random.ts';
 import { grantLife } from '../../oidc/lifetimes.ts';
 import { newerFormat, NEWEST_FORMAT } from '../../storage/format.ts';
@@ -55,7 +56,7 @@ async function check(
   file: string,
   secret: string,
   masterKey: MasterKey,
-  { terminal }: Pick<StoreContext, 'terminal'>,
+  { given, terminal }: Pick<StoreContext, 'given' | 'terminal'>,
 ): Promise<Description> {
   const { description, items, close } = await openBackup(file, secret);
   if (description.masterKey !== masterKey.id) {
@@ -71,8 +72,19 @@ async function check(
     throw new BackupRefused(`cannot be restored: ${newerFormat('its store', format)}`);
   }
   const progress = new Progress(terminal, 'check of the file');
-  for await (const batch of items()) progress.add(batch);
+  const unknown = new Map<string, number>();
+  for await (const batch of items()) {
+    progress.add(batch);
+    countUnknown(batch, unknown);
+  }
   progress.end();
+  if (unknown.size > 0 && given.options['skip-unknown'] !== true) {
+    const kinds = [...unknown].map(([kind, count]) => `${quoted(kind)} (${numberText(count)})`);
+    throw new BackupRefused(
+      `holds records of kinds that this version of Latchkey does not know: ${kinds.join(', ')}. ` +
+        'Use the version that made the backup, or add --skip-unknown to restore everything else',
+    );
+  }
   return description;
 }
 

@@ -9,7 +9,7 @@ import { upgrade } from './upgrade.ts';
 
 const ACTIONS: Actions<StoreContext> = {
   backup: { words: ['FILE'], options: ['key-file'], run: backup },
-  restore: { words: ['FILE'], options: ['key-file', 'yes'], run: restore },
+  restore: { words: ['FILE'], options: ['key-file', 'skip-unknown', 'yes'], run: restore },
   copy: { options: ['from', 'from-file', 'to', 'to-file', 'only', 'while-serving', 'accept-deletions'], run: copy },
   check: { options: ['json', 'repair'], run: check },
   upgrade: { options: ['yes'], run: (context) => upgrade(context) },
@@ -50,6 +50,7 @@ After a restore, everybody must sign in again and apps need new tokens. docs/bac
       summary: 'for copy: delete many records of an earlier copy that the source no longer has',
     },
     only: { value: 'ROLE', summary: 'for copy: copy only the "records" or only the "grants"' },
+    'skip-unknown': { summary: 'for restore: leave out records of kinds that this version does not know' },
     json: { summary: 'for check: print JSON' },
     repair: { summary: 'for check: repair what can be repaired safely' },
     yes: { summary: 'for restore and upgrade: do not ask for confirmation' },
