@@ -35,10 +35,11 @@ export class IssuerLinks {
     else await this.#store.set(await this.#keyed(subject), { account, isKeyed: true });
   }
 
-  /** Replaces the links of format 1, for the upgrade of a store. @returns the number of records read, batch by batch */
-  async *seal(): AsyncGenerator<number> {
+  /** Replaces the links of format 1, for the upgrade of a store. @returns the records read and changed, by batch */
+  async *seal(): AsyncGenerator<{ read: number; changed: number }> {
     for await (const items of this.#store.dump()) {
       const prefix = linkKey('');
+      let changed = 0;
       for (const item of items) {
         if (item.kind !== 'record' || !item.key.startsWith(prefix)) continue;
         const link = JSON.parse(item.json) as Link;
@@ -46,8 +47,9 @@ export class IssuerLinks {
         // A node may have set a newer link meanwhile.
         await this.#store.create(await this.#keyed(idOf(item.key)), { account: link.account, isKeyed: true });
         await this.#store.delete(item.key);
+        changed += 1;
       }
-      yield items.length;
+      yield { read: items.length, changed };
     }
   }
 

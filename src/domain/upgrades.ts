@@ -23,9 +23,9 @@ export const UPGRADES: readonly UpgradeStep<Domain>[] = [
       for (let next = after === LINKS ? undefined : (after ?? ''); next !== undefined;) {
         const page = await accounts.seal({ limit: 100, ...(next !== '' && { after: next }) });
         next = page.next;
-        yield { position: next ?? LINKS, records: page.read };
+        yield { position: next ?? LINKS, records: page.read, changed: page.changed };
       }
-      for await (const records of accounts.links.seal()) yield { position: LINKS, records };
+      for await (const { read, changed } of accounts.links.seal()) yield { position: LINKS, records: read, changed };
     },
   },
 ];

@@ -95,7 +95,7 @@ export class StoreFormat {
     const readAt = { clock: this.#options.clock.now(), monotonic: performance.now() };
     const found = await this.#records.get(formatKey);
     // A store never returns to an older format. A missing mark means that the whole store was emptied.
-    if (found !== undefined) this.#formats = found.value;
+    if (found !== undefined) this.#formats = inOrder(found.value);
     this.#readAt = readAt;
   }
 
@@ -123,11 +123,16 @@ export function newerFormat(what: string, format: number, newest = NEWEST_FORMAT
 
 /** Reads the mark of a store. */
 export async function formatsOf(records: Pick<Store, 'get'>): Promise<Formats> {
-  return (await records.get(formatKey))?.value ?? UNMARKED;
+  return inOrder((await records.get(formatKey))?.value ?? UNMARKED);
 }
 
-/** Raises a part of the mark, and lowers none. */
+/** Raises a part of the mark, with the parts that may not be lower, and lowers none. */
 export async function raiseFormat(records: Store, part: keyof Formats, format: number): Promise<void> {
-  const raised = (now: Formats): Formats => ({ ...now, [part]: Math.max(now[part], format) });
+  const raised = (now: Formats): Formats => inOrder({ ...now, [part]: Math.max(now[part], format) });
   await upsert(records, formatKey, await records.get(formatKey), { first: raised(UNMARKED), change: raised });
+}
+
+/** Raises the parts of a mark that are too low, in case an older mark came back when a replica took over. */
+function inOrder({ oldest, writes, reads }: Formats): Formats {
+  return { oldest, writes: Math.max(oldest, writes), reads: Math.max(oldest, writes, reads) };
 }

@@ -133,7 +133,8 @@ function assertContinuable(found: Loading, { by, source, aliveAt }: Loading, pla
   if (found.source !== source || found.by !== by) {
     throw new StoreLoading(`${place} holds a part of another ${found.by}: empty it, or go on with that one`);
   }
-  if (aliveAt - found.aliveAt < DEAD_AFTER) {
+  // A later time means that the clock was set back. A process that is alive soon reports by the new time.
+  if (Math.abs(aliveAt - found.aliveAt) < DEAD_AFTER) {
     throw new StoreLoading(
       `another process is filling ${place}: wait until it ends, or stop it and wait ${DEAD_AFTER / 1000} s`,
     );

@@ -10,7 +10,7 @@ export interface UpgradeStep<Context> {
   /**
    * Converts the existing records, and yields after each few of them. Every node already writes the new format.
    * Servers write meanwhile, so a record is converted by `replace` and read again if that fails. A record may be converted
-   * already, by a node or by an interrupted run.
+   * already, by a node or by an interrupted run. The step is repeated until a whole pass has changed nothing.
    * @param after the last position that an interrupted run yielded
    */
   convert(context: Context, after: string | undefined): AsyncIterable<Converted>;
@@ -21,6 +21,8 @@ interface Converted {
   position: string;
   /** The number of records that were read since the previous position. */
   records: number;
+  /** The number of records among these that were changed. */
+  changed: number;
 }
 
 /** The progress of an upgrade, and the right of one process to continue it. It is neither copied nor restored. */
@@ -53,23 +55,22 @@ export interface UpgradeOptions<Context> {
   told: (doing: string, records: number) => void;
 }
 
-/** Tells whether an upgrade has begun and not ended. */
-export async function isBeingUpgraded(records: Pick<Store, 'get'>): Promise<boolean> {
-  return (await records.get(upgradeKey)) !== undefined;
-}
-
 /**
- * Brings a store to the format of the last step, while servers use it. An interrupted upgrade continues where it was.
+ * Brings a store to the format of the last step, while servers use it. An interrupted upgrade continues where it was. A
+ * store that has the format already is converted once more, in case it has lost or kept a record since.
+ * @returns the number of changed records
  * @throws UpgradeBusy if another process does it, or has taken over because this one was stopped for too long
  */
-export async function upgradeStore<Context>(options: UpgradeOptions<Context>): Promise<void> {
+export async function upgradeStore<Context>(options: UpgradeOptions<Context>): Promise<number> {
   const { records, steps } = options;
   const claim = await Claim.begin(records);
   try {
-    for (const step of steps) {
-      if ((await formatsOf(records)).oldest < step.to) await runStep(step, claim, options);
-    }
+    const { oldest } = await formatsOf(records);
+    const missing = steps.filter(({ to }) => to > oldest);
+    let changed = 0;
+    for (const step of missing.length > 0 ? missing : steps) changed += await runStep(step, claim, options);
     await claim.end();
+    return changed;
   } catch (error) {
     await claim.giveUp().catch(() => undefined);
     throw error;
@@ -80,7 +81,7 @@ async function runStep<Context>(
   step: UpgradeStep<Context>,
   claim: Claim,
   { records, context, pause, told }: UpgradeOptions<Context>,
-): Promise<void> {
+): Promise<number> {
   const { to } = step;
   const followed = async (part: 'reads' | 'writes'): Promise<void> => {
     await raiseFormat(records, part, to);
@@ -91,20 +92,26 @@ async function runStep<Context>(
     }
   };
   const { position, records: before } = await claim.startStep(to);
-  if (position === undefined) {
+  if (position === undefined && (await formatsOf(records)).oldest < to) {
     // Each node looks for the new format before the first node writes it.
     await followed('reads');
     await followed('writes');
   }
-  let count = before;
-  for await (const converted of step.convert(context, position)) {
-    count += converted.records;
-    told(step.what, count);
-    await claim.renew({ position: converted.position, records: count });
+  let [count, changed] = [before, 0];
+  for (let after = position, isUnchanged = false; !isUnchanged; after = undefined) {
+    const [isFirst, unchanged] = [count === before, changed];
+    for await (const converted of step.convert(context, after)) {
+      count += converted.records;
+      changed += converted.changed;
+      told(isFirst ? step.what : `${step.what}, once more`, count);
+      await claim.renew({ position: converted.position, records: count });
+    }
+    isUnchanged = after === undefined && changed === unchanged;
   }
   await claim.renew();
   await raiseFormat(records, 'oldest', to);
   told(`${step.what}, done`, count);
+  return changed;
 }
 
 /** The right of one process to upgrade the store. */
@@ -123,7 +130,8 @@ class Claim {
   static async begin(store: Store): Promise<Claim> {
     const aliveAt = await store.time();
     const found = await store.get(upgradeKey);
-    if (found !== undefined && aliveAt - found.value.aliveAt < SILENT) {
+    // A later time means that the clock was set back. The process that holds the claim soon reports by the new time.
+    if (found !== undefined && Math.abs(aliveAt - found.value.aliveAt) < SILENT) {
       throw new UpgradeBusy(
         `another process upgrades the store, or was stopped less than ${SILENT / 1000} s ago: wait until it ends, ` +
           'or stop it and run this again later',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { writeBackup } from '../../src/backup/backup-file.ts';
@@ -25,11 +25,15 @@ describe('The format of a store', function () {
   const keyFile = join(directory.path, 'backup.key');
   let server: TestServer;
   let turn = 0;
+  /** A copy of the server's keys directory, which the server removes at its end. */
+  let keys = '';
 
   beforeEach(async () => {
     writeFileSync(keyFile, `${PASSPHRASE}\n`, { mode: 0o600 });
     // The store outlives the server, which removes its own directory.
     server = await startTestServer({ store: `sqlite:${join(directory.path, `${(turn += 1)}.db`)}` });
+    keys = join(directory.path, `keys-${turn}`);
+    cpSync(join(server.directory, 'master.key'), join(keys, 'master.key'));
   });
   afterEach(() => server.close());
   after(() => directory.remove());
@@ -41,8 +45,13 @@ describe('The format of a store', function () {
   };
 
   /** Upgrades the store as the command of a version does that has one more step. @returns the exit code and the output */
-  async function upgradeByNext(reply: 'yes' | 'no' | undefined, work: (store: Store) => void = () => undefined) {
+  async function upgradeByNext(
+    reply: 'yes' | 'no' | undefined,
+    work: (store: Store) => void = () => undefined,
+    recordsAhead = 0,
+  ) {
     const stores = await openStores(server.config.stores, systemClock, { newest: NEXT });
+    stores.records.time = () => Promise.resolve(Date.now() + recordsAhead);
     let said = '';
     const say = (text: string): void => void (said += `${text}\n`);
     const terminal = {
@@ -57,12 +66,12 @@ describe('The format of a store', function () {
       what: 'does what the test says',
       async *convert({ records }: { records: Store }) {
         work(records);
-        yield { position: 'end', records: 7 };
+        yield { position: 'end', records: 7, changed: 0 };
       },
     };
     const context = { given: { options: {}, words: [] }, place: 'the place', terminal };
     try {
-      const code = await upgradeDomain(domainOn(stores, server.config), context, {
+      const code = await upgradeDomain(domainOn(stores, { ...server.config, keys_dir: keys }), context, {
         steps: [...UPGRADES, step],
         pause: () => Promise.resolve(),
       });
@@ -75,7 +84,7 @@ describe('The format of a store', function () {
   it('A new store has the newest format, which "store upgrade" keeps and "store check" reports', async () => {
     const { code, out } = await run('upgrade');
     assert.deepEqual(
-      [code, out.includes(`has format ${NEWEST_FORMAT}, the newest that this version knows`)],
+      [code, out.includes(`has format ${NEWEST_FORMAT}, the newest that this version knows; nothing had to be mended`)],
       [0, true],
     );
     assert.match((await run('check')).out, new RegExp(`^format ${NEWEST_FORMAT}\n`));
@@ -85,6 +94,8 @@ describe('The format of a store', function () {
 
   it('A store upgrade is refused while a server that cannot read the new format uses the store', async () => {
     await assert.rejects(upgradeByNext('yes'), new RegExp(`a server that cannot read format ${NEXT} uses the store`));
+    // The servers date their readiness by the clock of the grants store.
+    await assert.rejects(upgradeByNext('yes', undefined, 60_000), /a server that cannot read format/);
     await assert.rejects(upgradeByNext(undefined), /there is no terminal to ask for confirmation/);
     const { formats } = await upgradeBesideNobody('no');
     assert.equal(formats.reads, NEWEST_FORMAT);
@@ -155,13 +166,45 @@ describe('The format of a store', function () {
     }
   });
 
+  it('A backup is refused while an upgrade has begun and not ended', async () => {
+    const stores = await openStores(server.config.stores, systemClock);
+    try {
+      const file = join(directory.path, 'during.backup');
+      await stores.records.set('store-format:main', { oldest: 1, writes: 2, reads: 2 });
+      // The position of an upgrade whose nodes follow already.
+      await stores.records.create('store-upgrade:main', { to: 2, records: 5, position: 'links', aliveAt: 0 });
+      const { code, err } = await run(`backup ${file} --key-file ${keyFile}`);
+      assert.deepEqual([code, err.includes('an upgrade of the store has not ended')], [1, true], err);
+      assert.equal(existsSync(file), false);
+      assert.equal((await run('upgrade --yes')).code, 0);
+      assert.equal((await run(`backup ${file} --key-file ${keyFile}`)).code, 0);
+    } finally {
+      await stores.close();
+    }
+  });
+
+  it('A store upgrade without the master key changes nothing', async () => {
+    const stores = await openStores(server.config.stores, systemClock);
+    try {
+      await stores.records.set('store-format:main', { oldest: 1, writes: 1, reads: 1 });
+      renameSync(join(server.directory, 'master.key'), join(server.directory, 'away.key'));
+      const { code, err } = await run('upgrade --yes');
+      assert.deepEqual([code, err.includes('master key')], [1, true], err);
+      assert.deepEqual(await formatsOf(stores.records), { oldest: 1, writes: 1, reads: 1 });
+      assert.equal(await stores.records.get('store-upgrade:main'), undefined);
+    } finally {
+      await stores.close();
+    }
+  });
+
   it('A backup fails if the format changes while it is made', async () => {
     const stores = await openStores(server.config.stores, systemClock);
     try {
       const file = join(directory.path, 'changed.backup');
-      let to = NEXT;
-      // Raises the mark again and again, in a part that this version does not refuse.
-      const raising = setInterval(() => void raiseFormat(stores.records, 'writes', to++), 20);
+      await stores.records.set('store-format:main', { oldest: 1, writes: 1, reads: 1 });
+      let to = 1;
+      // Raises the whole mark again and again, in small parts of a format, so that this version does not refuse it.
+      const raising = setInterval(() => void raiseFormat(stores.records, 'oldest', (to += 0.0001)), 20);
       const { code, err } = await run(`backup ${file} --key-file ${keyFile}`).finally(() => clearInterval(raising));
       assert.deepEqual(
         [code, err.includes('changed the format of the store during the backup'), existsSync(file)],

@@ -52,6 +52,13 @@ describe('A store that is being filled', () => {
     await second.renew();
   });
 
+  it('Another process can continue to fill a store after the clock was set back', async () => {
+    const first = await begin();
+    moved = -3_600_000;
+    await begin();
+    await assert.rejects(first.end(), /another one now fills the store/);
+  });
+
   it('A store that is being filled stays closed if a process ends that another has replaced', async () => {
     const first = await begin();
     moved = 30_000;

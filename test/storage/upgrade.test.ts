@@ -25,7 +25,9 @@ function loudStep(converted: string[] = []): UpgradeStep<Store> {
     to: 2,
     what: 'makes notes loud',
     async *convert(store, after) {
+      if (after === 'end') return;
       let next = after;
+      let before = converted.length;
       do {
         const page = await store.members(everyNote, { limit: 5, ...(next !== undefined && { after: next }) });
         for (const key of page.keys) {
@@ -35,7 +37,8 @@ function loudStep(converted: string[] = []): UpgradeStep<Store> {
           if (await store.replace(key, loud, note.version, { indexes: [everyNote] })) converted.push(loud.text);
         }
         next = page.next;
-        if (next !== undefined) yield { position: next, records: page.keys.length };
+        yield { position: next ?? 'end', records: page.keys.length, changed: converted.length - before };
+        before = converted.length;
       } while (next !== undefined);
     },
   };
@@ -123,7 +126,7 @@ for (const backend of [sqlite, redis, postgres]) {
         seen,
         [1, 2]
           .map((at) => `waiting until every node ${at === 1 ? 'reads' : 'writes'} format 2`)
-          .concat(['makes notes loud', 'makes notes loud, done']),
+          .concat(['makes notes loud', 'makes notes loud, once more', 'makes notes loud, done']),
       );
       moved += FOLLOWED_AFTER;
       formats.push(await other.current());
@@ -166,6 +169,66 @@ for (const backend of [sqlite, redis, postgres]) {
       assert.equal(waited, 0, 'every node follows already');
       assert.ok((counts[0] ?? 0) > 5, `the count goes on: ${String(counts[0])}`);
       assert.deepEqual(converted.toSorted(), LOUD, 'each note was converted once');
+      assert.deepEqual(await formatsOf(store), { oldest: 2, writes: 2, reads: 2 });
+    });
+
+    it('A store upgrade repeats its step until a pass changes nothing, because a node may still write the old form', async () => {
+      let isLate = true;
+      const told = async (doing: string): Promise<void> => {
+        if (doing !== 'makes notes loud' || !isLate) return;
+        isLate = false;
+        await store.create(noteKey('0 late'), { text: '0 late' }, { indexes: [everyNote] });
+      };
+      const late: Promise<void>[] = [];
+      const changed = await upgrade({
+        told: (doing) => void late.push(told(doing)),
+        steps: [
+          {
+            ...loudStep(),
+            async *convert(context, after) {
+              for await (const converted of loudStep().convert(context, after)) {
+                yield converted;
+                await Promise.all(late);
+              }
+            },
+          },
+        ],
+      });
+      assert.equal(changed, NOTES + 1);
+      assert.deepEqual(await texts(store), ['0 LATE', ...LOUD]);
+    });
+
+    it('A store upgrade mends a record of the old form in a store that has the new format', async () => {
+      assert.equal(await upgrade(), NOTES);
+      assert.equal(await upgrade(), 0);
+      await store.set(noteKey('left'), { text: 'left' }, { indexes: [everyNote] });
+      let waited = 0;
+      const pause = (milliseconds: number) => Promise.resolve((waited += milliseconds));
+      assert.equal(await upgrade({ pause }), 1);
+      assert.equal(waited, 0, 'no node has to follow');
+      assert.deepEqual(await texts(store), ['LEFT', ...LOUD]);
+    });
+
+    it('A raised part of the format mark raises the parts that may not be lower', async () => {
+      await raiseFormat(store, 'writes', 2);
+      assert.deepEqual(await formatsOf(store), { oldest: 1, writes: 2, reads: 2 });
+      await raiseFormat(store, 'oldest', 3);
+      assert.deepEqual(await formatsOf(store), { oldest: 3, writes: 3, reads: 3 });
+      await store.set('store-format:main', { oldest: 2, writes: 1, reads: 1 });
+      assert.deepEqual(await formatsOf(store), { oldest: 2, writes: 2, reads: 2 });
+      assert.deepEqual(await (await node(2)).current(), { oldest: 2, writes: 2, reads: 2 });
+    });
+
+    it('Another process can continue a store upgrade after the clock was set back', async () => {
+      await assert.rejects(
+        upgrade({
+          pause: () => {
+            moved -= 3_600_000;
+            return upgrade();
+          },
+        }),
+        /another one upgrades the store now/,
+      );
       assert.deepEqual(await formatsOf(store), { oldest: 2, writes: 2, reads: 2 });
     });
 

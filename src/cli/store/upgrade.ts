@@ -3,7 +3,7 @@ import { nodesInUse, STOPPED_AFTER } from '../../backup/copy.ts';
 import type { Domain } from '../../domain/domain.ts';
 import { UPGRADES } from '../../domain/upgrades.ts';
 import { formatsOf } from '../../storage/format.ts';
-import { isBeingUpgraded, upgradeStore, type UpgradeOptions } from '../../storage/upgrade.ts';
+import { upgradeStore, type UpgradeOptions } from '../../storage/upgrade.ts';
 import { confirmed } from '../command.ts';
 import { bullets } from '../help-text.ts';
 import { withDomain, type StoreContext } from '../store-context.ts';
@@ -23,15 +23,16 @@ export async function upgradeDomain(
   const { records, format } = domain;
   const { newest } = format;
   const { oldest } = await formatsOf(records);
-  if (oldest === newest && !(await isBeingUpgraded(records))) {
-    terminal.print(`${place} has format ${newest}, the newest that this version knows`);
-    return 0;
-  }
+  const isNewest = oldest === newest;
+  // Opens the key ring before anything changes, because a step may need it.
+  await domain.keys();
   const missing = steps.filter(({ to }) => to > oldest);
-  if (!(await confirmed(given.options, terminal, planFor(place, oldest, newest, missing)))) return 1;
+  if (!isNewest && !(await confirmed(given.options, terminal, planFor(place, oldest, newest, missing)))) return 1;
   await refuseOlderNodes(domain, newest);
-  await upgradeStore({ records, steps, context: domain, pause, told: reporterTo(terminal) });
-  terminal.print(`${place} has format ${newest}`);
+  const changed = await upgradeStore({ records, steps, context: domain, pause, told: reporterTo(terminal) });
+  const mended = changed === 0 ? 'nothing had to be mended' : `${numberText(changed)} older records were mended`;
+  const found = isNewest ? `, the newest that this version knows; ${mended}` : '';
+  terminal.print(`${place} has format ${newest}${found}`);
   return 0;
 }
 
@@ -43,8 +44,9 @@ function planFor(place: string, from: number, to: number, steps: typeof UPGRADES
 }
 
 /** Refuses the upgrade while a server runs that cannot read the format, as its readiness record says. */
-async function refuseOlderNodes({ records }: Domain, newest: number): Promise<void> {
-  const since = (await records.time()) - STOPPED_AFTER;
+async function refuseOlderNodes({ records, clock }: Domain, newest: number): Promise<void> {
+  // Servers date their readiness records by the clock of the grants store, as this process does.
+  const since = clock.now() - STOPPED_AFTER;
   for await (const { reads = 1 } of nodesInUse(records, since)) {
     if (reads >= newest) continue;
     throw new Error(
