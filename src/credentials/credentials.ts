@@ -1,4 +1,5 @@
 import type { Accounts } from '../accounts/accounts.ts';
+import { AccountUnreadable } from '../accounts/sealing.ts';
 import { ConfigError, pathText, type Problem } from '../config/problems.ts';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -22,10 +23,10 @@ export interface Credentials {
   /** Returns the id of the browser from its device token, if anybody has ever signed in there. */
   knownBrowser: (token: string | undefined) => string | undefined;
   /**
-   * Makes the accounts of the configuration that do not exist yet. @throws ConfigError that names each account whose
-   * password is too easy to guess
+   * Makes the accounts of the configuration that do not exist yet. @param skipped receives an existing account that cannot
+   * be read, so that it stops no start. @throws ConfigError that names each account whose password is too easy to guess
    */
-  makeSeedAccounts(seeds: Config['accounts']): Promise<void>;
+  makeSeedAccounts(seeds: Config['accounts'], skipped: (error: AccountUnreadable) => void): Promise<void>;
 }
 
 /** Largest number of accounts whose hashes the server reads at its start. */
@@ -56,14 +57,18 @@ export function openCredentials(options: CredentialsOptions): Credentials {
     changePassword: openChangePassword({ check: openPasswordCheck(checking), passwords, devices }),
     knownBrowser: (token) => devices.browser(token),
     signUp: openSignUp({ accounts, passwords, devices, grants, clock, roles: config.sign_up.roles }),
-    async makeSeedAccounts(seeds) {
+    async makeSeedAccounts(seeds, skipped) {
       const { accounts: oldest, next } = await accounts.list({ limit: COST_SAMPLE });
       const ids = oldest.map(({ id }) => id);
       await passwords.learnCosts(ids, next === undefined);
       const seeding = { accounts, passwords, minLength, isDemo: config.isDemo === true };
       const faults: Problem[] = [];
       for (const [index, seed] of seeds.entries()) {
-        const fault = await makeSeedAccount(seeding, seed);
+        const fault = await makeSeedAccount(seeding, seed).catch((error: unknown) => {
+          if (!(error instanceof AccountUnreadable)) throw error;
+          skipped(error);
+          return undefined;
+        });
         if (fault !== undefined) faults.push({ path: pathText(['accounts', index, 'password']), message: fault });
       }
       if (faults.length > 0) throw new ConfigError('the configuration', faults);

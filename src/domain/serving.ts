@@ -67,7 +67,7 @@ export async function openServingDomain({ config, stores, random, log, ring, sig
   const secrets = ring.current();
   const server = { announce, log, logouts, learn: status.learn };
   const domain = openDomain({ config, stores, random, keys: () => Promise.resolve(ring.current()), server });
-  const credentials = await openSignIn(domain, secrets);
+  const credentials = await openSignIn(domain, secrets, log);
   const { accounts, clients, issuers } = domain;
   const subjectNames = openSubjectNames(secrets.derive(SUBJECT_NAMES));
   const approvals = openApprovals({ grants, clock, random, key: secrets.derive('approvals') });
@@ -135,12 +135,14 @@ function openStatusLists({
   });
 }
 
-async function openSignIn(domain: Domain, secrets: RingSnapshot): Promise<Credentials> {
+async function openSignIn(domain: Domain, secrets: RingSnapshot, log: Pick<Logger, 'error'>): Promise<Credentials> {
   const { config, accounts, passwords, grants, clock, random } = domain;
   const deviceKey = secrets.derive('known devices');
   const attemptKey = secrets.derive('attempts to sign in');
   const credentials = openCredentials({ config, accounts, passwords, grants, clock, random, deviceKey, attemptKey });
-  await credentials.makeSeedAccounts(config.accounts);
+  await credentials.makeSeedAccounts(config.accounts, (err) =>
+    log.error({ err, account: err.account }, 'an account of the configuration cannot be read, and stays as it is'),
+  );
   return credentials;
 }
 
