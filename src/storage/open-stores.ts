@@ -5,7 +5,7 @@ import { systemClock, type Clock, clockWarnings, SharedClock } from '../lib/cloc
 import { checkGrantsStore, checkRecordsStore, checkStoreReplicas, openStore, storeFileExists } from './open-store.ts';
 import { assertLoaded } from './loading.ts';
 import { StoreFormat } from './format.ts';
-import { StoreMissing, type Store } from './store.ts';
+import { StoreMissing, StoreNotOpened, type Store } from './store.ts';
 
 /** The two stores: durable records, and grants that expire. */
 export interface Stores {
@@ -86,14 +86,18 @@ export async function openStoresToFill(
     for (const store of opened) await store.close();
   };
   try {
-    const open = async (url: string, waitsForReplicas: boolean): Promise<Store> => {
-      const store = await openStore(url, clock, waitsForReplicas, mayCreate);
+    const open = async (url: string, waitsForReplicas: boolean, origin: string): Promise<Store> => {
+      const store = await openStore(url, clock, waitsForReplicas, mayCreate).catch((error: unknown) =>
+        StoreNotOpened.rethrow(error, origin),
+      );
       opened.push(store);
       return store;
     };
-    const grants = await open(grantsUrl, isReplicatedRole.grants);
+    const grants = await open(grantsUrl, isReplicatedRole.grants, 'stores.grants or LATCHKEY_STORE');
     const isOne = recordsUrl === grantsUrl && isReplicatedRole.records === isReplicatedRole.grants;
-    const records = isOne ? grants : await open(recordsUrl, isReplicatedRole.records);
+    const records = isOne
+      ? grants
+      : await open(recordsUrl, isReplicatedRole.records, 'stores.records or LATCHKEY_RECORDS_STORE');
     const warnings = await checkRecordsStore(recordsUrl, records);
     // `checkRecordsStore` has already refused a shared store that evicts.
     if (recordsUrl !== grantsUrl) warnings.push(...(await checkGrantsStore(grantsUrl, grants)));

@@ -225,3 +225,22 @@ export class StoreMissing extends Error {
 export class StoreUnavailable extends Error {
   override name = 'StoreUnavailable';
 }
+
+/** Thrown if a store cannot be opened by its URL. */
+export class StoreNotOpened extends StoreUnavailable {
+  readonly #failure: string;
+  readonly #fix: string;
+
+  /** @param fix the remedy, with `STORE_URL` in the place of the URL's name; empty if there is none */
+  constructor(failure: string, fix: string, options?: ErrorOptions, origin = 'the store URL') {
+    super(fix === '' ? failure : `${failure}. ${fix.replace('STORE_URL', origin)}`, options);
+    this.#failure = failure;
+    this.#fix = fix;
+  }
+
+  /** Throws the error again, and a failure to open also names the origin of the URL, such as a setting or a file. */
+  static rethrow(error: unknown, origin: string): never {
+    if (!(error instanceof StoreNotOpened)) throw error;
+    throw new StoreNotOpened(error.#failure, error.#fix, { cause: error.cause }, `the store URL (${origin})`);
+  }
+}

@@ -531,6 +531,7 @@ describe('The command latchkey store', function () {
         input: `${source}\n`,
       });
       assert.match(err, /no Redis at 127\.0\.0\.1/);
+      assert.ok(err.includes(`in the store URL (${file('to-url')})`), err);
       assert.ok(!err.includes('secret'), err);
       assert.equal((await run('copy --from-file - --to-file -')).code, 2);
       assert.equal((await run(`copy --from ${source} --from-file - --to sqlite:x`)).code, 2);
@@ -598,6 +599,8 @@ describe('The command latchkey store', function () {
         const { code, out, err } = await copy(from, running.url);
         assert.equal(code, 0, `${backend.name}: ${err}`);
         assert.match(out, /items are equal in both/);
+        const url = running.url.startsWith('sqlite:') ? running.url : 'the URL in LATCHKEY_COPY_TO';
+        assert.ok(out.includes(`Set stores.grants (or LATCHKEY_STORE) to ${url}, then start the servers.`), out);
         from = running.url;
       }
       assert.deepEqual(await contents(from), await contents(source));

@@ -165,9 +165,13 @@ describe('Redis with faults', () => {
     const { host } = new URL(redis.url);
     await assert.rejects(openStore(`redis://:wrong@${host}`, systemClock), (error: Error) => {
       assert.ok(error instanceof StoreUnavailable);
-      assert.match(error.message, new RegExp(`no Redis at ${host}: .*WRONGPASS`));
+      const failure = `Redis at ${host} refuses the user or password (WRONGPASS)`;
+      assert.equal(error.message, `${failure}. Correct them in the store URL: redis://USER:PASSWORD@HOST`);
       assert.doesNotMatch(error.message, /wrong@|:wrong/);
       return true;
+    });
+    await assert.rejects(openStore(`redis://${host}`, systemClock), {
+      message: `Redis at ${host} requires a password (NOAUTH). Give it in the store URL: redis://USER:PASSWORD@HOST`,
     });
     const store = await openStore(`${redis.url}/3`, systemClock);
     await store.health();

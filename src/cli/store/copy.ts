@@ -13,7 +13,7 @@ import {
 import { hasPassword, printableStoreUrl } from '../../config/store-url.ts';
 import { Load } from '../../storage/loading.ts';
 import { openOneStore } from '../../storage/open-stores.ts';
-import { StoreMissing, type Store } from '../../storage/store.ts';
+import { StoreMissing, StoreNotOpened, type Store } from '../../storage/store.ts';
 import { textOf, UsageError, type Arguments, type Terminal } from '../command.ts';
 import { bullets } from '../help-text.ts';
 import type { StoreContext } from '../store-context.ts';
@@ -24,15 +24,18 @@ import { numberText, Progress } from './progress.ts';
 const MIN_REMAINING_LIFE = 600_000;
 
 export async function copy({ given, terminal }: StoreContext): Promise<number> {
-  const { from, to, part } = await argumentsOf(given, terminal);
+  const { from, to, fromOrigin, toOrigin, part } = await argumentsOf(given, terminal);
   const isAhead = given.options['while-serving'] === true;
   const [source, target] = [printableStoreUrl(from), printableStoreUrl(to)];
   if (from === to) throw new UsageError('--from and --to name the same store');
   const opened = await openOneStore(from, undefined, terminal.clock).catch((error: unknown) => {
-    throw error instanceof StoreMissing ? new Error(`there is no store at ${source}`) : error;
+    if (error instanceof StoreMissing) throw new Error(`there is no store at ${source}`);
+    return StoreNotOpened.rethrow(error, fromOrigin);
   });
   try {
-    const filled = await openOneStore(to, part ?? 'records', terminal.clock);
+    const filled = await openOneStore(to, part ?? 'records', terminal.clock).catch((error: unknown) =>
+      StoreNotOpened.rethrow(error, toOrigin),
+    );
     try {
       for (const warning of filled.warnings) terminal.warn(`latchkey: ${warning}`);
       const begunAt = await opened.store.time();
@@ -58,7 +61,7 @@ export async function copy({ given, terminal }: StoreContext): Promise<number> {
         );
         return 0;
       }
-      return await compared(opened.store, filled.store, { part, load, source, target, begunAt, terminal });
+      return await compared(opened.store, filled.store, { part, load, source, target, toOrigin, begunAt, terminal });
     } finally {
       await filled.store.close();
     }
@@ -109,7 +112,16 @@ async function dropSurplus(
     terminal.warn(`latchkey: ${surplus} records that ${source} no longer has were deleted in ${target}`);
 }
 
-async function argumentsOf(given: Arguments, terminal: Terminal): Promise<{ from: string; to: string; part: Part }> {
+interface CopyArguments {
+  from: string;
+  to: string;
+  /** Origin of the URL, for messages: an option, a file or a variable. */
+  fromOrigin: string;
+  toOrigin: string;
+  part: Part;
+}
+
+async function argumentsOf(given: Arguments, terminal: Terminal): Promise<CopyArguments> {
   if (textOf(given, 'from-file') === '-' && textOf(given, 'to-file') === '-')
     throw new UsageError('standard input can hold only one URL: give the other in a file');
   const [from, to] = [await urlOf('from', given, terminal), await urlOf('to', given, terminal)];
@@ -117,12 +129,23 @@ async function argumentsOf(given: Arguments, terminal: Terminal): Promise<{ from
   if (part !== undefined && part !== 'records' && part !== 'grants') {
     throw new UsageError('--only must be "records" or "grants"');
   }
-  return { from, to, part };
+  return { from, to, fromOrigin: originOf('from', given), toOrigin: originOf('to', given), part };
+}
+
+function originOf(end: 'from' | 'to', given: Arguments): string {
+  const file = textOf(given, `${end}-file`);
+  if (file === '-') return 'standard input';
+  if (file !== undefined) return file;
+  return textOf(given, end) === undefined ? variableOf(end) : `--${end}`;
+}
+
+function variableOf(end: 'from' | 'to'): string {
+  return `LATCHKEY_COPY_${end.toUpperCase()}`;
 }
 
 /** Reads a URL from an option, a file or the environment. Other users of the machine can see the options. */
 async function urlOf(end: 'from' | 'to', given: Arguments, terminal: Terminal): Promise<string> {
-  const variable = `LATCHKEY_COPY_${end.toUpperCase()}`;
+  const variable = variableOf(end);
   const ways = `--${end}-file FILE (- for standard input) or ${variable}`;
   const [url, file] = [textOf(given, end), textOf(given, `${end}-file`)];
   if (url !== undefined && file !== undefined) throw new UsageError(`give either --${end} or --${end}-file`);
@@ -138,9 +161,17 @@ async function urlOf(end: 'from' | 'to', given: Arguments, terminal: Terminal): 
 async function compared(
   from: Store,
   to: Store,
-  given: { part: Part; load: Load; source: string; target: string; begunAt: number; terminal: Terminal },
+  given: {
+    part: Part;
+    load: Load;
+    source: string;
+    target: string;
+    toOrigin: string;
+    begunAt: number;
+    terminal: Terminal;
+  },
 ): Promise<number> {
-  const { part, load, source, target, begunAt, terminal } = given;
+  const { part, load, source, target, toOrigin, begunAt, terminal } = given;
   const until = (await from.time()) + MIN_REMAINING_LIFE;
   const comparison = new Progress(terminal, 'comparison');
   const sourceSummary = await summarize(comparison.of(load.during(from.dump())), { part, until });
@@ -164,9 +195,11 @@ async function compared(
   }
   await load.end();
   const items = [...targetSummary.values()].reduce((sum, kind) => sum + kind.items, 0);
+  // The printed target lacks its password, so servers could not open it.
+  const urlText = target.startsWith('sqlite:') ? target : `the URL in ${toOrigin}`;
   terminal.print(
     `copied ${source} to ${target}: ${numberText(items)} items are equal in both\n` +
-      `Name ${target} in the configuration and start the servers. Nothing was revoked. Keep the old store until everything works, ` +
+      `Set ${part === 'records' ? 'stores.records (or LATCHKEY_RECORDS_STORE)' : 'stores.grants (or LATCHKEY_STORE)'} to ${urlText}, then start the servers. Nothing was revoked. Keep the old store until everything works, ` +
       'but start no server on it again.',
   );
   return 0;

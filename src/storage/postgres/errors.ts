@@ -36,35 +36,36 @@ function withoutValues(error: Error): Error {
   return error;
 }
 
+const UNREACHABLE = /ECONN|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|UNREACH|timeout|no answer|terminated unexpectedly/;
+
+const REFUSED_USER = /password|SASL|pg_hba\.conf|^28|role .* (does not exist|is not permitted)|no such user/;
+
 /** Remedies for failed connections. */
 const FIXES: [failure: RegExp, fix: string][] = [
-  [
-    /password|SASL|pg_hba\.conf|^28|role .* (does not exist|is not permitted)|no such user/,
-    "Correct the user and password in the store URL, or the server's pg_hba.conf; give the whole URL in LATCHKEY_STORE",
-  ],
+  [REFUSED_USER, "Correct the user and password in STORE_URL, or the server's pg_hba.conf"],
   [
     /3D000|no such database/,
-    "Correct its name in the store URL, or run CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+    "Correct its name in STORE_URL, or run CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
   ],
   [/not support SSL/, 'Set ssl = on in postgresql.conf, or write sslmode=disable where the network is trusted'],
   [
     /CERT|certificate|altname/i,
     'Name the file of its certificate authority by sslrootcert=/PATH, and use a host name that its certificate contains',
   ],
-  [/is a replica|is read-only|was replaced/, 'Name every server of the cluster in the store URL, and promote one'],
-  [
-    /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|timeout/,
-    'Start it, or correct the host and port in the store URL',
-  ],
+  [/is a replica|is read-only|was replaced/, 'Name every server of the cluster in STORE_URL, and promote one'],
+  [UNREACHABLE, 'Start it, or correct the host and port in STORE_URL'],
 ];
 
-/** Describes why the connection failed, and how to fix it. */
-export function describeFailure(error: unknown): { reason: string; fix: string } {
+/** Describes why the connection failed, and how to fix it. A server that answered has a `refusal`. */
+export function describeFailure(error: unknown): { reason: string; fix: string; refusal?: string } {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const message = error instanceof Error ? error.message : '';
   const reason = message === '' ? code || 'no answer' : message;
   const fix = FIXES.find(([failure]) => failure.test(`${code} ${reason}`))?.[1];
-  return { reason, fix: fix === undefined ? '' : `. ${fix}` };
+  const described = { reason: reason.replace(/\.$/, ''), fix: fix ?? '' };
+  if (UNREACHABLE.test(`${code} ${reason}`)) return described;
+  const isUser = REFUSED_USER.test(`${code} ${reason}`);
+  return { ...described, refusal: isUser ? 'refuses the user or password' : 'cannot be used' };
 }
 
 /** Tells whether the failure may soon pass: the server is starting, or another one is taking its place. */

@@ -1,5 +1,5 @@
 import type { PostgresUrl } from '../../config/store-url.ts';
-import { StoreUnavailable } from '../store.ts';
+import { StoreNotOpened, StoreUnavailable } from '../store.ts';
 import { describeFailure, isTransient, NoPrimary, portError } from './errors.ts';
 import { Server, type Read, type Rows } from './server.ts';
 import type { Statement } from './statements.ts';
@@ -179,6 +179,8 @@ export class Primary {
     const reasonText = [...new Set(reasons.map(({ reason }) => reason))].join('; ');
     const fix = reasons.find((one) => one.fix !== '')?.fix ?? '';
     const cause = portError(reasons[0]?.error);
-    return new NoPrimary(`no PostgreSQL at ${where}: ${reasonText}${fix}`, { cause });
+    const refusal = reasons.find((one) => one.refusal !== undefined)?.refusal;
+    const failure = refusal === undefined ? `no PostgreSQL at ${where}` : `PostgreSQL at ${where} ${refusal}`;
+    return new StoreNotOpened(`${failure}: ${reasonText}`, fix, { cause });
   }
 }

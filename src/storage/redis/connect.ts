@@ -1,7 +1,7 @@
 import { type RedisOptions, Cluster, Redis } from 'ioredis';
 import type { RedisUrl } from '../../config/store-url.ts';
 import { within } from '../../lib/clock.ts';
-import { StoreUnavailable } from '../store.ts';
+import { StoreNotOpened } from '../store.ts';
 import { PATIENCE } from './with-timeout.ts';
 import type { Client } from './cluster-view.ts';
 import { PrimaryWatch } from './primary-watch.ts';
@@ -30,7 +30,7 @@ export interface Connection {
   close(): void;
 }
 
-/** Connects, and defines the scripts. @throws StoreUnavailable if no primary answers in time */
+/** Connects, and defines the scripts. @throws StoreNotOpened if no primary answers in time */
 export async function connectRedis(url: RedisUrl, isReplicated: boolean): Promise<Connection> {
   const sentinels = url.topology === 'sentinel' ? new Sentinels(url) : undefined;
   const reader = newClient(url, sentinels);
@@ -52,8 +52,8 @@ export async function connectRedis(url: RedisUrl, isReplicated: boolean): Promis
     close();
     const where = url.nodes.map(({ host, port }) => `${host}:${port}`).join(', ');
     const reason = clients.map((client) => lastErrors.get(client)).find((one) => one !== undefined) ?? error;
-    const message = reason instanceof Error ? reason.message : 'no answer';
-    throw new StoreUnavailable(`no Redis at ${where}: ${message}${fixFor(message)}`, { cause: error });
+    const { failure, fix } = describeFailure(reason, where);
+    throw new StoreNotOpened(failure, fix, { cause: error });
   }
 }
 
@@ -114,11 +114,32 @@ function retryDelay(tries: number): number {
   return Math.min(tries * FIRST_RETRY, LAST_RETRY);
 }
 
-/** Returns the remedy for an error that a wrong store URL causes, or an empty text. */
-function fixFor(message: string): string {
-  if (/WRONGPASS|NOAUTH|invalid (username-)?password/i.test(message))
-    return '. Its user or password is wrong or missing: give the whole URL in LATCHKEY_STORE, redis://USER:PASSWORD@HOST';
-  if (/ECONNREFUSED|ENOTFOUND|EAI_AGAIN|no answer/.test(message))
-    return '. Start it, or correct the host and port in the store URL';
-  return '';
+/** Describes why the connection failed, and the remedy if there is one. Only a server that does not answer is missing. */
+function describeFailure(error: unknown, where: string): { failure: string; fix: string } {
+  const message = messageOf(error).replace(/\.$/, '');
+  if (message.includes('NOAUTH')) {
+    return {
+      failure: `Redis at ${where} requires a password (NOAUTH)`,
+      fix: 'Give it in STORE_URL: redis://USER:PASSWORD@HOST',
+    };
+  }
+  if (/WRONGPASS|invalid (username-)?password/i.test(message)) {
+    return {
+      failure: `Redis at ${where} refuses the user or password (WRONGPASS)`,
+      fix: 'Correct them in STORE_URL: redis://USER:PASSWORD@HOST',
+    };
+  }
+  if (UNREACHABLE.test(message))
+    return { failure: `no Redis at ${where}: ${message}`, fix: 'Start it, or correct the host and port in STORE_URL' };
+  return { failure: `Redis at ${where} cannot be used: ${message}`, fix: '' };
+}
+
+const UNREACHABLE =
+  /ECONN|ENOTFOUND|EAI_AGAIN|UNREACH|ETIMEDOUT|no answer|has not answered|Connection is closed|refresh slots cache/i;
+
+/** Returns the message of an error. A cluster client hides the error of the node that it asked last. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'no answer';
+  const inner = 'lastNodeError' in error ? error.lastNodeError : undefined;
+  return inner instanceof Error ? inner.message : error.message;
 }

@@ -40,11 +40,14 @@ describe('PostgreSQL with a wrong setup or a broken connection', () => {
 
   it('The server’s start refuses a wrong PostgreSQL password, role, database, host or TLS setup, and names the fix', async () => {
     const url = await server.newDatabase();
-    await refusal(url.replace(PASSWORD, 'wrong'), /no PostgreSQL at 127\.0\.0\.1:\d+: .*password.*LATCHKEY_STORE/);
-    await refusal(url.replace(`:${PASSWORD}`, ''), /password.*LATCHKEY_STORE/);
-    await refusal(url.replace(`//${role(url)}`, '//nobody-here'), /password.*LATCHKEY_STORE/);
-    await refusal(`${url}_other`, /database .* does not exist.*CREATE DATABASE/);
-    await refusal(url.replace(/:\d+\//, ':1/'), /ECONNREFUSED.*Start it/);
+    await refusal(
+      url.replace(PASSWORD, 'wrong'),
+      /^PostgreSQL at 127\.0\.0\.1:\d+ refuses the user or password: .*[^.]\. Correct/,
+    );
+    await refusal(url.replace(`:${PASSWORD}`, ''), /refuses the user or password: .*in the store URL/);
+    await refusal(url.replace(`//${role(url)}`, '//nobody-here'), /refuses the user or password: .*in the store URL/);
+    await refusal(`${url}_other`, /^PostgreSQL at .* cannot be used: database .* does not exist\. .*CREATE DATABASE/);
+    await refusal(url.replace(/:\d+\//, ':1/'), /^no PostgreSQL at .*ECONNREFUSED.*Start it/);
     await refusal(`${url}?sslmode=verify-full`, /SSL.*ssl = on/);
   });
 
