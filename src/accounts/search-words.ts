@@ -1,3 +1,4 @@
+import { domainToUnicode } from 'node:url';
 import type { Account } from './account.ts';
 
 /**
@@ -17,7 +18,7 @@ export function wordsOf(text: string): string[] {
 /** Returns the beginnings by which a search finds an account: those of the words of its name and address. */
 export function beginningsOf({ email, name }: Pick<Account, 'email' | 'name'>): string[] {
   // Nearly all addresses end in one of a few labels, so nobody would find a person by them.
-  const words = [...wordsOf(name), ...wordsOf(email.slice(0, email.lastIndexOf('.')))];
+  const words = [...wordsOf(name), ...addressesOf(email).flatMap((one) => wordsOf(one.slice(0, one.lastIndexOf('.'))))];
   return [...new Set(words.flatMap((word) => LENGTHS.flatMap((length) => beginning(word, length))))];
 }
 
@@ -28,8 +29,14 @@ export function longestBeginning(word: string): string | undefined {
 
 /** Tells whether each of the words is the beginning of a word of the account's name or address. */
 export function hasWords({ email, name }: Pick<Account, 'email' | 'name'>, words: readonly string[]): boolean {
-  const own = [...wordsOf(name), ...wordsOf(email)];
+  const own = [...wordsOf(name), ...addressesOf(email).flatMap(wordsOf)];
   return words.every((word) => own.some((one) => one.startsWith(word)));
+}
+
+/** Returns the address as it is stored, and also with its domain in Unicode if that differs. */
+function addressesOf(email: string): string[] {
+  const at = email.lastIndexOf('@') + 1;
+  return [...new Set([email, `${email.slice(0, at)}${domainToUnicode(email.slice(at))}`])];
 }
 
 function beginning(word: string, length: number): string[] {

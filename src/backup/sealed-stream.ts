@@ -22,6 +22,13 @@ export class BackupRefused extends Error {
   override name = 'BackupRefused';
 }
 
+/** Thrown if the first chunk cannot be decrypted, most likely because the passphrase is wrong. */
+export class WrongPassphrase extends BackupRefused {
+  constructor(options?: ErrorOptions) {
+    super('cannot be decrypted: the passphrase is wrong, or the file was truncated or altered', options);
+  }
+}
+
 /**
  * The unencrypted first bytes of a file (name, format, line break, salt), and the key that is derived with the salt.
  */
@@ -143,12 +150,8 @@ export class Opening extends Pieces {
         .setAuthTag(piece.subarray(end));
       return Buffer.concat([decipher.update(piece.subarray(0, end)), decipher.final()]);
     } catch (error) {
-      throw new BackupRefused(
-        chunk === 0
-          ? 'cannot be decrypted: the passphrase is wrong, or the file was truncated or altered'
-          : `was truncated or altered after its first ${chunk * CHUNK} bytes`,
-        { cause: error },
-      );
+      if (chunk === 0) throw new WrongPassphrase({ cause: error });
+      throw new BackupRefused(`was truncated or altered after its first ${chunk * CHUNK} bytes`, { cause: error });
     }
   }
 }

@@ -70,7 +70,7 @@ export function describeFailure(error: unknown, environment: NodeJS.ProcessEnv):
 }
 
 const FILE_ERRORS: Readonly<Record<string, string>> = {
-  ENOENT: 'does not exist: name an existing file, or create it',
+  ENOENT: 'does not exist: name an existing file',
   EACCES: 'is not accessible to this user: change its owner or its mode',
   EPERM: 'is not accessible to this user: change its owner or its mode',
   EISDIR: 'is a folder: name a file in it',

@@ -62,7 +62,7 @@ function noStore({ file, config }: ChosenConfig, place: string): Error {
       ? `there is no ${DEFAULT_FILE} in this folder, and the demo has no store yet (${place}): name your configuration with ` +
           '--config FILE, or start the demo once to create its store: latchkey start'
       : `there is no store at ${place} (${setting} in ${file}): start the server once to create it: ` +
-          `latchkey start --config ${file}`,
+          `latchkey start --config ${file}; or restore a backup into it: latchkey store restore`,
   );
 }
 

@@ -17,6 +17,14 @@ export class MasterKeyError extends Error {
     );
   }
 
+  /** Describes a missing key in a restore, for which a new key would be of no use. */
+  static missingForBackup(path: string): MasterKeyError {
+    return new MasterKeyError(
+      'missing',
+      `There is no master key at ${path}. Put back the master.key of the old installation; a new one cannot open this backup.`,
+    );
+  }
+
   static malformed(path: string): MasterKeyError {
     return new MasterKeyError(
       'malformed',

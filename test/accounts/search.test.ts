@@ -13,6 +13,7 @@ const PEOPLE = [
   ['jm@example.org', 'José Müller-Weiß'],
   ['wei@example.org', '王小明'],
   ['c-3po@example.net', 'Threepio'],
+  ['zoe@münchen.test', 'Zoe'],
 ] as const;
 
 const FINDS: Record<string, readonly string[]> = {
@@ -27,6 +28,9 @@ const FINDS: Record<string, readonly string[]> = {
   'jose muller': ['jm@example.org'],
   MÜLLER: ['jm@example.org'],
   王小: ['wei@example.org'],
+  münchen: ['zoe@xn--mnchen-3ya.test'],
+  'Zoe MÜNCH': ['zoe@xn--mnchen-3ya.test'],
+  'xn--mnchen-3ya': ['zoe@xn--mnchen-3ya.test'],
   '3po': ['c-3po@example.net'],
   'nobody@example.com': [],
   mith: [],

@@ -129,7 +129,7 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
   ],
   'accounts add ann@example.com --password-file DIR/none': [
     1,
-    'latchkey: DIR/none does not exist: name an existing file, or create it (ENOENT)',
+    'latchkey: DIR/none does not exist: name an existing file (ENOENT)',
   ],
   'accounts add ann@example.com --password-file DIR': [1, 'latchkey: DIR is a folder: name a file in it (EISDIR)'],
   'accounts add ann@example.com --password-file DIR/empty': [
@@ -263,7 +263,7 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
     1,
     'latchkey: there is no terminal to ask for confirmation: add --yes to continue without asking',
   ],
-  'revoke --token DIR/none': [1, 'latchkey: DIR/none does not exist: name an existing file, or create it (ENOENT)'],
+  'revoke --token DIR/none': [1, 'latchkey: DIR/none does not exist: name an existing file (ENOENT)'],
   secret: [2, 'latchkey: secret needs an action: latchkey secret new [--file FILE]', HELP('secret')],
   'secret mew': [2, 'latchkey: there is no command "secret mew" (did you mean new?)', HELP('secret')],
   'secret new --file DIR/latchkey.yaml': [

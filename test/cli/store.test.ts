@@ -57,7 +57,7 @@ describe('The command latchkey store', function () {
   const start = (store: string) => startTestServer({ store, sameAs: { directory: keys, issuer } });
 
   before(async () => {
-    writeFileSync(keyFile, `${PASSPHRASE}\n`);
+    writeFileSync(keyFile, `${PASSPHRASE}\n`, { mode: 0o600 });
     source = `sqlite:${file('source.db')}`;
     keys = file('keys');
     await openMasterKey(keys, { create: true, random: systemRandom });
@@ -93,22 +93,23 @@ describe('The command latchkey store', function () {
         /first: \d+ items, \d+ KiB, SHA-256 [\da-f]{64}\nIt contains everything that was acknowledged before \d{4}-.*Z/,
       );
       assert.match(err, /backup: \d+ items, \d+ KiB, \d+ s, done/);
-      assert.match(err, /a restore needs this key file and .*master\.key/);
+      assert.match(err, /a restore needs the key file .*backup\.key and .*master\.key/);
       assert.equal(statSync(file('first')).mode & 0o777, 0o600);
       const text = readFileSync(file('first'), 'latin1');
       for (const secret of [token, 'alice', 'account:']) assert.ok(!text.includes(secret), secret);
     });
 
-    it('"store backup" warns about a key file that everybody on the machine can read', async () => {
+    it('"store backup" refuses a key file that others on the machine can read', async () => {
       const line = `backup ${file('no')} --key-file ${file('open.key')}`;
-      const warning = /every user of this machine may read .*open\.key: run chmod 600/;
+      const refusal = /open\.key is open to other users of this machine \(mode 06[04][04]\)\. Run: chmod 600/;
       for (const [mode, isOpen] of [
         [0o644, true],
-        [0o640, false],
+        [0o640, true],
+        [0o600, false],
       ] as const) {
         writeFileSync(file('open.key'), 'too short\n');
         chmodSync(file('open.key'), mode);
-        assert.equal(warning.test((await run(line)).err), isOpen);
+        assert.equal(refusal.test((await run(line)).err), isOpen);
       }
     });
 
@@ -117,10 +118,13 @@ describe('The command latchkey store', function () {
       const missing = await run(`backup ${file('no')}`);
       assert.deepEqual([missing.code, missing.err.includes('needs --key-file FILE')], [2, true], missing.err);
       writeFileSync(file('short'), 'too short\n');
+      chmodSync(file('short'), 0o600);
       assert.match((await run(`backup ${file('no')} --key-file ${file('short')}`)).err, /fewer than 20 characters/);
       const master = join(keys, 'master.key');
       const refused = await run(`backup ${file('no')} --key-file ${master}`);
       assert.deepEqual([refused.code, refused.err.includes('holds the master key')], [1, true], refused.err);
+      const nowhere = await run(`backup ${file('nodir/backup')} --key-file ${keyFile}`);
+      assert.match(nowhere.err, /^latchkey: the folder .*nodir does not exist: create it/);
       assert.equal(existsSync(file('no')), false);
     });
   });
@@ -136,9 +140,19 @@ describe('The command latchkey store', function () {
       altered[200] = (altered[200] ?? 0) ^ 1;
       writeFileSync(file('altered'), altered);
       assert.match((await restore('altered', target())).err, /altered/);
-      writeFileSync(file('other.key'), 'another passphrase than that\n');
+      writeFileSync(file('other.key'), 'another passphrase than that\n', { mode: 0o600 });
       const other = await run(`restore ${file('first')} --key-file ${file('other.key')} --yes`, target());
-      assert.match(other.err, /the passphrase is wrong/);
+      assert.match(
+        other.err,
+        /the passphrase is wrong.*This run tried the key file .*other\.key: name the key file of this/,
+      );
+      const missing = await run(`restore ${file('none')} --key-file ${keyFile} --yes`, target(), file('no-keys'));
+      assert.match(missing.err, /^latchkey: .*none does not exist: name an existing file \(ENOENT\)\n$/);
+      const keyless = await run(`restore ${file('first')} --key-file ${keyFile} --yes`, target(), file('no-keys'));
+      assert.match(
+        keyless.err,
+        /no-keys\/master\.key\. Put back the master\.key of the old installation; a new one cannot/,
+      );
       const others = file('other-keys');
       await openMasterKey(others, { create: true, random: systemRandom });
       const line = `restore ${file('first')} --key-file ${keyFile} --yes`;

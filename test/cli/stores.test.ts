@@ -31,7 +31,7 @@ describe('The store of a command', () => {
   for (const line of COMMANDS) {
     it(`The command "${line}" creates no store, and says where it looked and how to create one`, async () => {
       const { code, out, err } = await run(line);
-      const how = `start the server once to create it: latchkey start --config ${file}`;
+      const how = `start the server once to create it: latchkey start --config ${file}; or restore a backup into it: latchkey store restore`;
       assert.equal(err, `latchkey: there is no store at sqlite:${database} (stores.grants in ${file}): ${how}\n`);
       assert.deepEqual([code, out, readdirSync(join(directory.path, 'etc'))], [1, '', ['latchkey.yaml']]);
     });

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { writeBackup } from '../../backup/backup-file.ts';
@@ -20,6 +21,8 @@ const MIN_PASSPHRASE_LENGTH = 20;
 export async function backup(context: StoreContext, file: string): Promise<number> {
   const { terminal } = context;
   if (existsSync(file)) throw new Error(`${file} already exists and is not replaced: name another file, or remove it`);
+  const folder = dirname(resolve(file));
+  if (!existsSync(folder)) throw new Error(`the folder ${folder} does not exist: create it, or name another`);
   const { keys_dir } = context.chosen.config;
   const masterKey = await openMasterKey(keys_dir, { create: false, random: systemRandom });
   const secret = await readKeyFile(context, masterKey, 'backup');
@@ -42,7 +45,7 @@ export async function backup(context: StoreContext, file: string): Promise<numbe
         `It contains everything that was acknowledged before ${new Date(startedAt).toISOString()}.`,
     );
     terminal.warn(
-      `latchkey: a restore needs this key file and ${masterKey.path}: keep copies of both, apart from the backup`,
+      `latchkey: a restore needs ${keyFileOf(context)} and ${masterKey.path}: keep copies of both, apart from the backup`,
     );
     return 0;
   });
@@ -71,6 +74,12 @@ async function* everything(
   throw new Error('"latchkey store upgrade" changed the format of the store during the backup: run the backup again');
 }
 
+/** Names the origin of the passphrase, for messages. */
+export function keyFileOf({ given }: Pick<StoreContext, 'given'>): string {
+  const file = textOf(given, 'key-file');
+  return file === undefined || file === '-' ? 'the passphrase of standard input' : `the key file ${file}`;
+}
+
 /**
  * Reads the passphrase of a backup. @throws UsageError without a key file, and Error for a short passphrase or for the
  * master key
@@ -83,9 +92,11 @@ export async function readKeyFile(
   const file = textOf(given, 'key-file');
   if (file === undefined) throw new UsageError(`store ${action} needs --key-file FILE, the file with its passphrase`);
   const secret = (await readText(file, terminal)).trim();
-  // A warning only, because containers mount secrets that way.
-  if (file !== '-' && (statSync(file).mode & 0o004) !== 0)
-    terminal.warn(`latchkey: every user of this machine may read ${file}: run chmod 600 ${file}`);
+  const mode = file === '-' ? 0 : statSync(file).mode & 0o777;
+  if ((mode & 0o044) !== 0) {
+    const bits = mode.toString(8).padStart(4, '0');
+    throw new Error(`${file} is open to other users of this machine (mode ${bits}). Run: chmod 600 ${file}`);
+  }
   if (secret.length < MIN_PASSPHRASE_LENGTH) {
     throw new Error(
       `${file} has fewer than ${MIN_PASSPHRASE_LENGTH} characters: run (umask 077; openssl rand -base64 32 > ${file})`,

@@ -1,7 +1,10 @@
+import { accessSync, constants } from 'node:fs';
+import { join } from 'node:path';
 import { openBackup, type Description } from '../../backup/backup-file.ts';
 import { countUnknown, restoreBackup, type Restored } from '../../backup/restore.ts';
-import { BackupRefused } from '../../backup/sealed-stream.ts';
+import { BackupRefused, WrongPassphrase } from '../../backup/sealed-stream.ts';
 import { printableStoreUrl } from '../../config/store-url.ts';
+import { MasterKeyError } from '../../keys/master-key-error.ts';
 import { openMasterKey, type MasterKey } from '../../keys/master-key.ts';
 import { quoted } from '../../lib/hidden-characters.ts';
 import { systemRandom } from '../../lib/random.ts';
@@ -13,16 +16,25 @@ import type { Store } from '../../storage/store.ts';
 import { confirmed } from '../command.ts';
 import { bullets } from '../help-text.ts';
 import type { StoreContext } from '../store-context.ts';
-import { readKeyFile } from './backup.ts';
+import { keyFileOf, readKeyFile } from './backup.ts';
 import { numberText, Progress } from './progress.ts';
 
 export async function restore(context: StoreContext, file: string): Promise<number> {
   const { chosen, place, given, terminal } = context;
   const { config } = chosen;
-  const masterKey = await openMasterKey(config.keys_dir, { create: false, random: systemRandom });
+  accessSync(file, constants.R_OK);
+  const masterKey = await openMasterKey(config.keys_dir, { create: false, random: systemRandom }).catch(
+    (error: unknown) => {
+      const isMissing = error instanceof MasterKeyError && error.reason === 'missing';
+      throw isMissing ? MasterKeyError.missingForBackup(join(config.keys_dir, 'master.key')) : error;
+    },
+  );
   const secret = await readKeyFile(context, masterKey, 'restore');
   const description = await check(file, secret, masterKey, context).catch((error: unknown) => {
-    throw error instanceof BackupRefused ? new Error(`${file} ${error.message}`, { cause: error }) : error;
+    if (!(error instanceof BackupRefused)) throw error;
+    const tried = `. This run tried ${keyFileOf(context)}: name the key file of this backup, or another copy of the backup`;
+    const advice = error instanceof WrongPassphrase ? tried : '';
+    throw new Error(`${file} ${error.message}${advice}`, { cause: error });
   });
   if (!(await confirmed(given.options, terminal, planFor(description, place)))) return 1;
   const backup = await openBackup(file, secret);
