@@ -33,10 +33,29 @@ function isCopied(item: Item, part: Part): boolean {
   return part === undefined || roleOf(item) === part || kindOf(item) === 'store-marker' || isUnknown(item);
 }
 
-/** Tells whether a server has used the store since a moment within the last minute, by the store's clock. */
-export async function isInUse(store: Pick<Store, 'dump'>, since: number): Promise<boolean> {
-  for await (const batch of store.dump()) if (batch.some((item) => isReadySince(item, since))) return true;
-  return false;
+/** The versions of the servers' readiness records, by their keys. */
+type Readiness = ReadonlyMap<string, number>;
+
+/**
+ * Tells whether a server has used the store since a moment within the last minute. Servers date their readiness records by
+ * the clock of the grants store, which may be another store. So a later look also compares their versions.
+ * @param before the versions at an earlier look
+ */
+export async function findUse(
+  store: Pick<Store, 'dump'>,
+  since: number,
+  before?: Readiness,
+): Promise<{ isInUse: boolean; readiness: Readiness }> {
+  const readiness = new Map<string, number>();
+  for await (const batch of store.dump()) {
+    for (const item of batch) {
+      if (item.kind !== 'record' || kindOf(item) !== 'readiness') continue;
+      readiness.set(item.key, item.version);
+      const isChanged = before !== undefined && before.get(item.key) !== item.version;
+      if (isChanged || isReadySince(item, since)) return { isInUse: true, readiness };
+    }
+  }
+  return { isInUse: false, readiness };
 }
 
 /** Yields the readiness records of the servers that have used the store since a moment. */

@@ -3,9 +3,9 @@ import {
   deleteSurplus,
   differences,
   findSurplus,
+  findUse,
   holdsItems,
   isCopyOfAnother,
-  isInUse,
   STOPPED_AFTER,
   summarize,
   type Part,
@@ -39,7 +39,8 @@ export async function copy({ given, terminal }: StoreContext): Promise<number> {
     try {
       for (const warning of filled.warnings) terminal.warn(`latchkey: ${warning}`);
       const begunAt = await opened.store.time();
-      if (!isAhead && (await isInUse(opened.store, begunAt - STOPPED_AFTER))) {
+      const used = isAhead ? undefined : await findUse(opened.store, begunAt - STOPPED_AFTER);
+      if (used?.isInUse === true) {
         throw new Error(`a server uses ${source}: stop every server, and run this command again 20 seconds later`);
       }
       const [by, marked] = ['copy', `${source} ${part ?? ''}`] as const;
@@ -53,21 +54,26 @@ export async function copy({ given, terminal }: StoreContext): Promise<number> {
       progress.end();
       // The source has lost its data since the first look at it.
       if (progress.items === 0) throw await isEmpty();
-      if (isAhead) {
+      if (used === undefined) {
         await load.pause();
-        terminal.print(
-          `copied ${source} to ${target}, as it was meanwhile; no server opens ${target} yet\n` +
-            'Stop every server, wait 20 seconds, and run this command without --while-serving. It copies only what has changed.',
-        );
+        terminal.print(copiedAhead(source, target));
         return 0;
       }
-      return await compared(opened.store, filled.store, { part, load, source, target, toOrigin, begunAt, terminal });
+      const comparing = { part, load, source, target, toOrigin, begunAt, used, terminal };
+      return await compared(opened.store, filled.store, comparing);
     } finally {
       await filled.store.close();
     }
   } finally {
     await opened.store.close();
   }
+}
+
+function copiedAhead(source: string, target: string): string {
+  return (
+    `copied ${source} to ${target}, as it was meanwhile; no server opens ${target} yet\n` +
+    'Stop every server, wait 20 seconds, and run this command without --while-serving. It copies only what has changed.'
+  );
 }
 
 function emptySource(source: string, target: string, isBegun: boolean): Error {
@@ -168,10 +174,11 @@ async function compared(
     target: string;
     toOrigin: string;
     begunAt: number;
+    used: Awaited<ReturnType<typeof findUse>>;
     terminal: Terminal;
   },
 ): Promise<number> {
-  const { part, load, source, target, toOrigin, begunAt, terminal } = given;
+  const { part, load, source, target, toOrigin, begunAt, used, terminal } = given;
   const until = (await from.time()) + MIN_REMAINING_LIFE;
   const comparison = new Progress(terminal, 'comparison');
   const sourceSummary = await summarize(comparison.of(load.during(from.dump())), { part, until });
@@ -186,7 +193,7 @@ async function compared(
     return 1;
   }
   // Short-lived codes that it used meanwhile are not compared, and would be unused in the new store.
-  if (await isInUse(from, begunAt)) {
+  if ((await findUse(from, begunAt, used.readiness)).isInUse) {
     terminal.warn(
       `latchkey: a server used ${source} during the copy, so servers refuse to open ${target}. Stop every server, empty ${target}, and ` +
         'run this command again',
