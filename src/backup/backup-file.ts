@@ -1,4 +1,4 @@
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline, Readable, type Transform } from 'node:stream';
@@ -20,6 +20,8 @@ export interface Description {
   masterKey: string;
   /** The newest format of a record in the backup. Backups of earlier versions do not name it, and have format 1. */
   format?: number;
+  /** `apart`: the keys of the accounts are in a second file. `these`: this is such a file. Absent: they are in the backup. */
+  accountKeys?: 'apart' | 'these';
 }
 
 /** The last line of the content. Without it, the content is incomplete. */
@@ -32,29 +34,64 @@ const HEADER_BYTES = 1024;
 
 type Batches = AsyncIterable<readonly Item[]>;
 
+/** Returns the name of the file with the keys of the accounts in a backup. */
+export function accountKeysFile(file: string): string {
+  return `${file}.keys`;
+}
+
+interface BackupContent {
+  secret: string;
+  description: Description;
+  random: Random;
+}
+
 /**
- * Writes a new file that only its owner can read. The file gets its name once it is complete and on the disk.
- * @throws Error if the file exists or cannot be written
+ * Writes new files that only their owner can read: the backup, and the keys of its accounts if they are given. The files
+ * get their names once both are complete and on the disk. The keys are read and written after the backup, so that no
+ * account in the backup lacks its key, unless it has been erased. They get their name first.
+ * @throws Error if a file exists or cannot be written
  */
 export async function writeBackup(
   file: string,
-  { secret, description, random }: { secret: string; description: Description; random: Random },
+  content: BackupContent,
   items: Batches,
+  accountKeys?: Batches,
 ): Promise<void> {
-  const draft = `${file}.part`;
-  const header = await newHeader(secret, random);
+  const keysFile = accountKeysFile(file);
+  const made: string[] = [];
   try {
-    const output = createWriteStream(draft, { flags: 'wx', mode: 0o600, flush: true });
-    await pipelineOf(Readable.from(linesOf(description, items)), createZstdCompress(), new Sealing(header), output);
-    await publish(draft, file);
+    const { description } = content;
+    const apart: Description = { ...description, accountKeys: 'apart' };
+    await writeDraft(file, { ...content, description: accountKeys === undefined ? description : apart }, items, made);
+    if (accountKeys !== undefined) {
+      const these: Description = { ...description, accountKeys: 'these' };
+      await writeDraft(keysFile, { ...content, description: these }, accountKeys, made);
+      await publish(`${keysFile}.part`, keysFile);
+      made.push(keysFile);
+    }
+    await publish(`${file}.part`, file);
   } catch (error) {
+    for (const path of made) await rm(path, { force: true });
     const code = codeOf(error);
-    if (code !== 'EEXIST') await rm(draft, { force: true });
     if (code === 'EEXIST')
-      throw new Error(`${file} or ${draft} already exists: name another file, or remove it`, { cause: error });
+      throw new Error(`${file} or ${file}.part already exists: name another file, or remove it`, { cause: error });
     if (code.startsWith('E')) throw new Error(`${file} cannot be written (${code})`, { cause: error });
     throw error;
   }
+}
+
+/** Writes a draft, and notes that this process made it. */
+async function writeDraft(
+  file: string,
+  { secret, description, random }: BackupContent,
+  items: Batches,
+  made: string[],
+): Promise<void> {
+  const header = await newHeader(secret, random);
+  const draft = `${file}.part`;
+  const output = (await open(draft, 'wx', 0o600)).createWriteStream({ flush: true });
+  made.push(draft);
+  await pipelineOf(Readable.from(linesOf(description, items)), createZstdCompress(), new Sealing(header), output);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { writeNotBefore } from '../sessions/not-before.ts';
 import { isLoadingMark, type Load } from '../storage/loading.ts';
-import { isUnknown, kindOf, roleOf } from '../storage/kinds.ts';
-import type { Item, Store } from '../storage/store.ts';
+import { isAccountKey, isUnknown, kindOf, roleOf } from '../storage/kinds.ts';
+import { idOf, type Item, type Store } from '../storage/store.ts';
 import { isReadySince } from './copy.ts';
 
 /**
@@ -31,12 +31,16 @@ interface RestoreDependencies {
   now: () => number;
   /** Lifetime of a not-before instant in seconds, longer than that of anything that it invalidates. */
   notBeforeLife: number;
+  /** The keys of the accounts, if they are not in the backup itself. An account without a key is removed then. */
+  accountKeys: AsyncIterable<readonly Item[]> | undefined;
 }
 
 export interface Restored {
   items: number;
   /** The number of items that were left out. */
   skipped: number;
+  /** The number of accounts that were removed because they have been erased since the backup. */
+  erased: number;
   /** The not-before instant in milliseconds since the epoch: everything that began earlier is invalid. */
   notBefore: number;
 }
@@ -60,11 +64,17 @@ function isRestored(item: Item): boolean {
  */
 export async function restoreBackup(
   batches: AsyncIterable<readonly Item[]>,
-  { records, grants, loads, now, notBeforeLife }: RestoreDependencies,
+  { records, grants, loads, now, notBeforeLife, accountKeys }: RestoreDependencies,
   onBatch: (batch: readonly Item[]) => void,
 ): Promise<Restored> {
   const begunAt = now();
-  let [items, skipped] = [0, 0];
+  let [items, skipped, erased] = [0, 0, 0];
+  if (accountKeys !== undefined) {
+    for await (const batch of accountKeys) {
+      await Promise.all([records.load(batch.filter(isAccountKey)), ...loads.map((load) => load.renew())]);
+      onBatch(batch);
+    }
+  }
   for await (const batch of batches) {
     const chosen = batch.filter(isRestored);
     const { records: durable = [], grants: expiring = [] } = Object.groupBy(chosen, roleOf);
@@ -73,20 +83,28 @@ export async function restoreBackup(
     skipped += batch.length - chosen.length;
     onBatch(batch);
   }
-  for (const store of new Set([records, grants])) await tidy(store, loads, begunAt);
+  for (const store of new Set([records, grants]))
+    erased += await tidy(store, loads, { begunAt, isErasing: accountKeys !== undefined });
   const notBefore = now();
   await writeNotBefore(grants, 'everybody', notBefore, notBeforeLife);
   await writeNotBefore(grants, 'assertions', notBefore, LONGEST_ASSERTION);
   for (const load of loads) await load.end();
-  return { items, skipped, notBefore };
+  return { items, skipped, erased, notBefore };
 }
 
 /**
  * Deletes what belongs to an account that is not in the store, or that lacks its key. A backup that was made while an
  * account was made or removed may have its address without the rest, and nobody could sign up with such an address.
+ * With `isErasing`, it also deletes sealed accounts that lack their key, because they were erased.
+ * @returns the number of those accounts
  * @throws Error if a server has used the store since `begunAt`
  */
-async function tidy(store: Store, loads: readonly Load[], begunAt: number): Promise<void> {
+async function tidy(
+  store: Store,
+  loads: readonly Load[],
+  { begunAt, isErasing }: { begunAt: number; isErasing: boolean },
+): Promise<number> {
+  let erased = 0;
   for await (const batch of store.dump()) {
     for (const load of loads) await load.renew();
     if (batch.some((item) => isReadySince(item, begunAt))) {
@@ -103,7 +121,20 @@ async function tidy(store: Store, loads: readonly Load[], begunAt: number): Prom
     const isLost = (at: number): boolean =>
       accounts[at] === undefined || (keys[at] === undefined && isSealed(accounts[at].value));
     await Promise.all(owned.filter((_one, at) => isLost(at)).map(({ key }) => store.delete(key)));
+    if (isErasing) erased += await deleteErased(store, batch);
   }
+  return erased;
+}
+
+/** Deletes the sealed accounts of a batch that lack their key. @returns their number */
+async function deleteErased(store: Store, batch: readonly Item[]): Promise<number> {
+  const sealed = batch.filter(
+    (item) => item.kind === 'record' && kindOf(item) === 'account' && isSealed(JSON.parse(item.json)),
+  );
+  const keys = await store.getMany(sealed.map(({ key }) => `account-key:${idOf(key)}`));
+  const erased = sealed.filter((_account, at) => keys[at] === undefined);
+  await Promise.all(erased.map(({ key }) => store.delete(key)));
+  return erased.length;
 }
 
 /** Tells whether an account can be read only with its key. */

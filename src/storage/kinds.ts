@@ -34,6 +34,11 @@ export function kindOf(item: Item): string {
   return name.slice(0, (name.indexOf(':') + 1 || name.length + 1) - 1);
 }
 
+/** Tells whether an item is the key of an account, without which nobody can read the account's personal data. */
+export function isAccountKey(item: Item): boolean {
+  return item.kind === 'record' && kindOf(item) === 'account-key';
+}
+
 /** Returns the store that an item belongs to. */
 export function roleOf(item: Item): 'records' | 'grants' {
   return item.kind === 'record' && RECORD_KINDS.has(kindOf(item)) ? 'records' : 'grants';

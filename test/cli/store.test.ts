@@ -90,10 +90,10 @@ describe('The command latchkey store', function () {
       assert.equal(code, 0, err);
       assert.match(
         out,
-        /first: \d+ items, \d+ KiB, SHA-256 [\da-f]{64}\nIt contains everything that was acknowledged before \d{4}-.*Z/,
+        /first: \d+ items, \d+ KiB, SHA-256 [\da-f]{64}\n.*first\.keys: .*SHA-256 [\da-f]{64}\nThey contain everything that was acknowledged before \d{4}-.*Z/,
       );
       assert.match(err, /backup: \d+ items, \d+ KiB, \d+ s, done/);
-      assert.match(err, /a restore needs the key file .*backup\.key and .*master\.key/);
+      assert.match(err, /a restore needs .*first\.keys, the key file .*backup\.key and .*master\.key/);
       assert.equal(statSync(file('first')).mode & 0o777, 0o600);
       const text = readFileSync(file('first'), 'latin1');
       for (const secret of [token, 'alice', 'account:']) assert.ok(!text.includes(secret), secret);
@@ -173,6 +173,7 @@ describe('The command latchkey store', function () {
     it('"store restore" refuses a file that was replaced while it asked the operator', async () => {
       const swapped = file('swapped');
       writeFileSync(swapped, readFileSync(file('first')));
+      writeFileSync(`${swapped}.keys`, readFileSync(file('first.keys')));
       assert.equal((await backup('other-backup')).code, 0);
       const warned: string[] = [];
       const code = await runLine(['store', 'restore', swapped, '--key-file', keyFile], {
@@ -302,7 +303,14 @@ describe('The command latchkey store', function () {
       const { items } = await openBackup(file('removal'), PASSPHRASE);
       const restored = restoreBackup(
         items(),
-        { records: store, grants: store, loads, now: () => systemClock.now(), notBeforeLife: 60 },
+        {
+          records: store,
+          grants: store,
+          loads,
+          now: () => systemClock.now(),
+          notBeforeLife: 60,
+          accountKeys: undefined,
+        },
         () => void store.set('readiness:node', { at: systemClock.now() + 1 }, { ttl: 60 }),
       );
       await assert.rejects(restored, /a server used the store during the restore: stop every server, empty the store/);

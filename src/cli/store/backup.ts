@@ -3,12 +3,13 @@ import { createReadStream, existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { writeBackup } from '../../backup/backup-file.ts';
+import { accountKeysFile, writeBackup } from '../../backup/backup-file.ts';
 import type { Domain } from '../../domain/domain.ts';
 import { isMasterKey, openMasterKey, type MasterKey } from '../../keys/master-key.ts';
 import { newId } from '../../lib/ids.ts';
 import { systemRandom } from '../../lib/random.ts';
 import { formatsOf, type Formats } from '../../storage/format.ts';
+import { isAccountKey } from '../../storage/kinds.ts';
 import type { Item } from '../../storage/store.ts';
 import { textOf, UsageError } from '../command.ts';
 import { withDomain, type StoreContext } from '../store-context.ts';
@@ -20,7 +21,11 @@ const MIN_PASSPHRASE_LENGTH = 20;
 
 export async function backup(context: StoreContext, file: string): Promise<number> {
   const { terminal } = context;
-  if (existsSync(file)) throw new Error(`${file} already exists and is not replaced: name another file, or remove it`);
+  const keysFile = accountKeysFile(file);
+  for (const path of [file, keysFile]) {
+    if (existsSync(path))
+      throw new Error(`${path} already exists and is not replaced: name another file, or remove it`);
+  }
   const folder = dirname(resolve(file));
   if (!existsSync(folder)) throw new Error(`the folder ${folder} does not exist: create it, or name another`);
   const { keys_dir } = context.chosen.config;
@@ -36,16 +41,16 @@ export async function backup(context: StoreContext, file: string): Promise<numbe
     refuseDuringUpgrade(formats);
     const id = newId('backup', clock, random);
     const description = { id, startedAt, masterKey: masterKey.id, format: formats.reads };
-    await writeBackup(file, { secret, description, random }, progress.of(everything(domain, formats)));
+    const items = progress.of(everything(domain));
+    await writeBackup(file, { secret, description, random }, items, accountKeys(domain, formats));
     progress.end();
-    const hash = createHash('sha256');
-    await pipeline(createReadStream(file), hash);
     terminal.print(
-      `${file}: ${numberText(progress.items)} items, ${sizeText(statSync(file).size)}, SHA-256 ${hash.digest('hex')}\n` +
-        `It contains everything that was acknowledged before ${new Date(startedAt).toISOString()}.`,
+      `${file}: ${numberText(progress.items)} items, ${await sizeAndHash(file)}\n` +
+        `${keysFile}: the keys of the accounts, ${await sizeAndHash(keysFile)}\n` +
+        `They contain everything that was acknowledged before ${new Date(startedAt).toISOString()}.`,
     );
     terminal.warn(
-      `latchkey: a restore needs ${keyFileOf(context)} and ${masterKey.path}: keep copies of both, apart from the backup`,
+      `latchkey: a restore needs ${keysFile}, ${keyFileOf(context)} and ${masterKey.path}: keep copies of all, apart from the backup`,
     );
     return 0;
   });
@@ -60,16 +65,24 @@ function refuseDuringUpgrade({ oldest, reads }: Formats): void {
   );
 }
 
+async function sizeAndHash(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  return `${sizeText(statSync(file).size)}, SHA-256 ${hash.digest('hex')}`;
+}
+
+/** Yields all items but the keys of the accounts. The grants come first, because they refer to records. */
+async function* everything({ records, grants }: Pick<Domain, 'records' | 'grants'>): AsyncGenerator<readonly Item[]> {
+  for (const store of new Set([grants, records]))
+    for await (const batch of store.dump()) yield batch.filter((item) => !isAccountKey(item));
+}
+
 /**
- * Yields all items. The grants come first, because they refer to records.
+ * Yields the keys of the accounts.
  * @throws Error if an upgrade has changed the format meanwhile, because the mark may not fit the records then
  */
-async function* everything(
-  { records, grants }: Pick<Domain, 'records' | 'grants'>,
-  formats: Formats,
-): AsyncGenerator<readonly Item[]> {
-  yield* grants.dump();
-  if (records !== grants) yield* records.dump();
+async function* accountKeys({ records }: Pick<Domain, 'records'>, formats: Formats): AsyncGenerator<readonly Item[]> {
+  for await (const batch of records.dump()) yield batch.filter(isAccountKey);
   if (isDeepStrictEqual(await formatsOf(records), formats)) return;
   throw new Error('"latchkey store upgrade" changed the format of the store during the backup: run the backup again');
 }

@@ -1,6 +1,7 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { openBackup, type Description } from '../../backup/backup-file.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { accountKeysFile, openBackup, type Description } from '../../backup/backup-file.ts';
 import { countUnknown, restoreBackup, type Restored } from '../../backup/restore.ts';
 import { BackupRefused, WrongPassphrase } from '../../backup/sealed-stream.ts';
 import { printableStoreUrl } from '../../config/store-url.ts';
@@ -13,7 +14,7 @@ import { newerFormat, NEWEST_FORMAT } from '../../storage/format.ts';
 import { Load } from '../../storage/loading.ts';
 import { openStoresToFill, type Stores } from '../../storage/open-stores.ts';
 import type { Store } from '../../storage/store.ts';
-import { confirmed } from '../command.ts';
+import { confirmed, textOf } from '../command.ts';
 import { bullets } from '../help-text.ts';
 import type { StoreContext } from '../store-context.ts';
 import { keyFileOf, readKeyFile } from './backup.ts';
@@ -30,37 +31,94 @@ export async function restore(context: StoreContext, file: string): Promise<numb
     },
   );
   const secret = await readKeyFile(context, masterKey, 'restore');
-  const description = await check(file, secret, masterKey, context).catch((error: unknown) => {
-    if (!(error instanceof BackupRefused)) throw error;
-    const tried = `. This run tried ${keyFileOf(context)}: name the key file of this backup, or another copy of the backup`;
-    const advice = error instanceof WrongPassphrase ? tried : '';
-    throw new Error(`${file} ${error.message}${advice}`, { cause: error });
-  });
+  const files = await checkFiles(file, secret, masterKey, context);
+  const { description, keysFile } = files;
   if (!(await confirmed(given.options, terminal, planFor(description, place)))) return 1;
   const backup = await openBackup(file, secret);
+  const keys = keysFile === undefined ? undefined : await openBackup(keysFile, secret);
+  const opened = [backup, ...(keys === undefined ? [] : [keys])];
+  const ids = opened.map((one) => one.description.id);
+  const close = (): void => opened.forEach((one) => one.close());
   const stores = await openStoresToFill(config.stores, terminal.clock).catch((error: unknown) => {
-    backup.close();
+    close();
     throw error;
   });
   try {
-    if (backup.description.id !== description.id)
+    if (!isDeepStrictEqual(ids, files.ids))
       throw new Error(`${file} was replaced during the check: run this command again`);
     for (const warning of stores.warnings) terminal.warn(`latchkey: ${warning}`);
-    const loads = await beginLoads(context, stores, description);
+    const loads = await beginLoads(context, stores, ids);
     const { records, grants, clock } = stores;
     const now = (): number => clock.now();
     const progress = new Progress(terminal, 'restore');
     const notBeforeLife = grantLife(config.tokens);
-    const restored = await restoreBackup(backup.items(), { records, grants, loads, now, notBeforeLife }, (batch) =>
-      progress.add(batch),
+    const accountKeys = keys?.items();
+    const restored = await restoreBackup(
+      backup.items(),
+      { records, grants, loads, now, notBeforeLife, accountKeys },
+      (batch) => progress.add(batch),
     );
     progress.end();
     terminal.print(resultText(restored, description, place));
     return 0;
   } finally {
-    backup.close();
+    close();
     await stores.close();
   }
+}
+
+interface CheckedFiles {
+  description: Description;
+  /** The file with the keys of the accounts, unless they are in the backup. */
+  keysFile?: string;
+  /** The ids of the backups that the files are of. */
+  ids: readonly string[];
+}
+
+/** Reads the files before the command writes anything. @throws Error that names the refused file */
+async function checkFiles(
+  file: string,
+  secret: string,
+  masterKey: MasterKey,
+  context: Pick<StoreContext, 'given' | 'terminal'>,
+): Promise<CheckedFiles> {
+  const description = await named(file, context, check(file, secret, masterKey, context));
+  if (description.accountKeys === undefined) return { description, ids: [description.id] };
+  if (description.accountKeys === 'these') throw new Error(`${file} holds only the keys of accounts: name the backup`);
+  const keysFile = textOf(context.given, 'account-keys') ?? accountKeysFile(file);
+  const { id } = await named(keysFile, context, checkKeys(keysFile, description, secret, masterKey, context));
+  return { description, keysFile, ids: [description.id, id] };
+}
+
+/** Puts the name of a refused file before the reason. */
+function named<T>(file: string, context: Pick<StoreContext, 'given'>, checked: Promise<T>): Promise<T> {
+  return checked.catch((error: unknown) => {
+    if (!(error instanceof BackupRefused)) throw error;
+    const tried = `. This run tried ${keyFileOf(context)}: name the key file of this backup, or another copy of the backup`;
+    const advice = error instanceof WrongPassphrase ? tried : '';
+    throw new Error(`${file} ${error.message}${advice}`, { cause: error });
+  });
+}
+
+/** Reads the whole file with the keys of the accounts. @throws BackupRefused, also for a file of an earlier backup */
+async function checkKeys(
+  file: string,
+  { startedAt }: Description,
+  secret: string,
+  masterKey: MasterKey,
+  context: Pick<StoreContext, 'given' | 'terminal'>,
+): Promise<Description> {
+  if (!existsSync(file)) {
+    throw new BackupRefused(
+      'does not exist, but the backup needs the keys of its accounts: bring the file back, or name the one of a later backup ' +
+        'with --account-keys FILE',
+    );
+  }
+  const found = await check(file, secret, masterKey, context);
+  if (found.accountKeys !== 'these') throw new BackupRefused('does not hold the keys of accounts');
+  if (found.startedAt < startedAt)
+    throw new BackupRefused('is of an earlier backup, so it lacks the keys of newer accounts: name a later one');
+  return found;
 }
 
 /** Reads the whole file before the command writes anything. @throws BackupRefused, also for another master key */
@@ -104,12 +162,13 @@ async function check(
 async function beginLoads(
   { chosen: { config } }: Pick<StoreContext, 'chosen'>,
   { records, grants }: Stores,
-  { id }: Description,
+  backups: readonly string[],
 ): Promise<Load[]> {
   const { grants: grantsUrl, records: recordsUrl = grantsUrl } = config.stores;
   const urls = [recordsUrl, grantsUrl].map(printableStoreUrl);
+  // With the file of keys, so that no key that it lacks is left of an interrupted run.
   // With the places, so that half of a restore vouches for no other store than the one that the run began with.
-  const source = [id, ...urls].join(' ');
+  const source = [...backups, ...urls].join(' ');
   const begin = (store: Store, place = '', isContinued?: boolean): Promise<Load> =>
     Load.begin(store, { by: 'restore', source, place }, isContinued);
   if (grants === records) return [await begin(records, urls[0])];
@@ -132,10 +191,15 @@ function planFor({ startedAt }: Description, place: string): string {
   ])}`;
 }
 
-function resultText({ items, skipped, notBefore }: Restored, { startedAt }: Description, place: string): string {
+function resultText(
+  { items, skipped, erased, notBefore }: Restored,
+  { startedAt }: Description,
+  place: string,
+): string {
   const [from, to] = [startedAt, notBefore].map((time) => new Date(time).toISOString());
   return (
     `restored ${numberText(items)} items into ${place}; skipped ${numberText(skipped)} items (sessions, tokens and the like)\n` +
+    (erased === 0 ? '' : `Removed ${numberText(erased)} accounts, because they were erased after the backup.\n`) +
     `Everything issued before ${to} is invalid. Changes made after ${from} are lost. Make them again:\n` +
     bullets([
       'changed passwords and client secrets have their old values again',

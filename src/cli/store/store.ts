@@ -9,7 +9,7 @@ import { upgrade } from './upgrade.ts';
 
 const ACTIONS: Actions<StoreContext> = {
   backup: { words: ['FILE'], options: ['key-file'], run: backup },
-  restore: { words: ['FILE'], options: ['key-file', 'skip-unknown', 'yes'], run: restore },
+  restore: { words: ['FILE'], options: ['key-file', 'account-keys', 'skip-unknown', 'yes'], run: restore },
   copy: { options: ['from', 'from-file', 'to', 'to-file', 'only', 'while-serving', 'accept-deletions'], run: copy },
   check: { options: ['json', 'repair'], run: check },
   upgrade: { options: ['yes'], run: (context) => upgrade(context) },
@@ -18,7 +18,8 @@ const ACTIONS: Actions<StoreContext> = {
 export const store: Command = {
   name: 'store',
   summary: 'back up, restore, copy, check or upgrade the store',
-  details: `store backup FILE     writes both stores to a new file, compressed and encrypted; servers may keep running
+  details: `store backup FILE     writes both stores to a new file, compressed and encrypted; servers may keep running; the keys
+                      of the accounts go to FILE.keys
 store restore FILE    fills the configured stores, which must be empty, from a backup of any backend
 store copy --from URL --to URL
                       copies one store into an empty one of any backend, and compares the two; all servers must be stopped
@@ -50,6 +51,7 @@ After a restore, everybody must sign in again and apps need new tokens. docs/bac
       summary: 'for copy: delete many records of an earlier copy that the source no longer has',
     },
     only: { value: 'ROLE', summary: 'for copy: copy only the "records" or only the "grants"' },
+    'account-keys': { value: 'FILE', summary: 'for restore: the keys of the accounts, by default FILE.keys' },
     'skip-unknown': { summary: 'for restore: leave out records of kinds that this version does not know' },
     json: { summary: 'for check: print JSON' },
     repair: { summary: 'for check: repair what can be repaired safely' },
