@@ -7,6 +7,7 @@ import { openAccounts } from '../../src/accounts/accounts.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import { openSqliteStore } from '../../src/storage/sqlite/sqlite-store.ts';
+import { table } from '../../src/cli/help-text.ts';
 import { command } from '../support/command.ts';
 import { makeStore } from '../support/made-store.ts';
 import { WorkingDirectory, type Ended } from './latchkey.ts';
@@ -149,5 +150,19 @@ describe('A command whose reader closes the pipe', () => {
     );
     assert.equal(ended.err, 'ended with 0\n');
     assert.match((await directory.run(['accounts', 'show', 'ann@example.com'])).out, /ann@example\.com/);
+  });
+});
+
+describe('A table of the command line', () => {
+  it('A table aligns its columns where characters take two cells or none', () => {
+    const rows = ['王小明', 'e\u0301a', 'ﾊﾅ', 'Ａ', '🙂', 'Ann'].map((name) => [name, '|']);
+    assert.deepEqual(table(rows, '').split('\n'), [
+      '王小明  |',
+      'e\u0301a      |',
+      'ﾊﾅ      |',
+      'Ａ      |',
+      '🙂      |',
+      'Ann     |',
+    ]);
   });
 });

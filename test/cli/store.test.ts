@@ -391,14 +391,16 @@ describe('The command latchkey store', function () {
       assert.equal(clean.code, 0, clean.err);
       assert.match(clean.out, /^kind +items +size$/m);
       assert.match(clean.out, /^account +2 +1 KiB$/m);
+      assert.match(clean.out, /\nnothing to repair\n$/);
       const store = await openStore(source, systemClock);
       try {
         await store.set('session:endless', {});
         await store.set('session:\u001b[2J\u202e', {});
         const base = { kind: 'record', key: 'account:damaged', version: -1 } as const;
         await store.load([{ ...base, json: '{"cut' }]);
-        const { code, err } = await run('check');
+        const { code, out, err } = await run('check');
         assert.equal(code, 1);
+        assert.match(out, /\n4 defects: run with --repair, which deletes no record\n$/);
         assert.match(err, /session:endless has no expiry/);
         assert.match(err, /account:damaged has the version -1/);
         assert.match(err, /account:damaged does not hold JSON/);
@@ -438,8 +440,9 @@ describe('The command latchkey store', function () {
         await store.set('session:endless', { some: 'value' }, { indexes: ['sessions-of-account:1'] });
         await store.load([{ kind: 'record', key: 'account:damaged', json: '{"cut', version: 1 }]);
         damaged.exec("INSERT INTO members (name, expires_at, key) VALUES ('accounts', 8000000000000, 'account:lost')");
-        const { code, err } = await run('check --repair');
+        const { code, out, err } = await run('check --repair');
         assert.equal(code, 1, 'one thing is left');
+        assert.match(out, /\n3 defects: 1 cannot be repaired by this command\n$/);
         assert.match(
           err,
           /session:endless has no expiry, although records of its kind expire: it now expires in 97 days \(repaired\)/,
@@ -456,6 +459,7 @@ describe('The command latchkey store', function () {
         await store.load([{ kind: 'record', key: 'account:damaged', json: '1', version: 1 }]);
         const clean = await run('check --repair');
         assert.equal(clean.code, 0, clean.err);
+        assert.match(clean.out, /\nnothing to repair\n$/);
       } finally {
         await store.delete('session:endless');
         await store.delete('account:damaged');
@@ -486,7 +490,7 @@ describe('The command latchkey store', function () {
       const store = await openStore(source, systemClock);
       for (const at of [1, 2, 3]) await store.set(`consent:grown:${at}`, {});
       const { out } = await run('check');
-      assert.match(out, /^kind +items +size +since \d{4}-\d\d-\d\dT\d\d:\d\d$/m);
+      assert.match(out, /^kind +items +size +since \d{4}-\d\d-\d\dT\d\d:\d\dZ$/m);
       assert.match(out, /^consent .* \+3$/m);
       for (const at of [1, 2, 3]) await store.delete(`consent:grown:${at}`);
       await store.close();

@@ -14,7 +14,7 @@ import type { Item } from '../../storage/store.ts';
 import { textOf, UsageError } from '../command.ts';
 import { withDomain, type StoreContext } from '../store-context.ts';
 import { readText } from '../text-files.ts';
-import { numberText, Progress, sizeText } from './progress.ts';
+import { itemsText, Progress, sizeText } from './progress.ts';
 
 /** Shortest passphrase. Nobody can guess 20 random letters; `openssl rand -base64 32` prints 44 characters. */
 const MIN_PASSPHRASE_LENGTH = 20;
@@ -45,7 +45,7 @@ export async function backup(context: StoreContext, file: string): Promise<numbe
     await writeBackup(file, { secret, description, random }, items, accountKeys(domain, formats));
     progress.end();
     terminal.print(
-      `${file}: ${numberText(progress.items)} items, ${await sizeAndHash(file)}\n` +
+      `${file}: ${itemsText(progress.items)}, ${await sizeAndHash(file)}\n` +
         `${keysFile}: the keys of the accounts, ${await sizeAndHash(keysFile)}\n` +
         `They contain everything that was acknowledged before ${new Date(startedAt).toISOString()}.`,
     );

@@ -52,6 +52,7 @@ export async function check(context: StoreContext): Promise<number> {
       terminal.print(`${formatText(formats, domain.format.newest)}\n\n${tableOf(sizes, before)}`);
       if (findings.length > 0)
         terminal.warn(`latchkey: invalid records: ${numberText(findings.length)}\n${findingsText(findings)}`);
+      terminal.print(`\n${conclusion(findings, isRepaired)}`);
     }
     return findings.every(({ isMended }) => isMended === true) ? 0 : 1;
   });
@@ -163,13 +164,22 @@ function isJson(text: string): boolean {
 
 function tableOf(sizes: ReadonlyMap<string, Size>, before: Figures | undefined): string {
   const largest = [...sizes].toSorted(([, one], [, other]) => other.bytes - one.bytes);
-  const day = before === undefined ? [] : [`since ${new Date(before.at).toISOString().slice(0, 16)}`];
+  const day = before === undefined ? [] : [`since ${new Date(before.at).toISOString().slice(0, 16)}Z`];
   const rows = largest.map(([kind, { items, bytes }]) => {
     const growth = items - (before?.kinds[kind]?.items ?? 0);
     const grown = before === undefined ? [] : [growth > 0 ? `+${numberText(growth)}` : numberText(growth)];
     return [quoted(kind), numberText(items), sizeText(bytes), ...grown];
   });
   return table([['kind', 'items', 'size', ...day], ...rows], '');
+}
+
+/** Returns the last line of the output. */
+function conclusion(findings: readonly Finding[], isRepaired: boolean): string {
+  if (findings.length === 0) return 'nothing to repair';
+  const defects = `${numberText(findings.length)} ${findings.length === 1 ? 'defect' : 'defects'}`;
+  if (!isRepaired) return `${defects}: run with --repair, which deletes no record`;
+  const left = findings.filter(({ isMended }) => isMended !== true).length;
+  return left === 0 ? `${defects}: all repaired` : `${defects}: ${numberText(left)} cannot be repaired by this command`;
 }
 
 function textOfFinding({ text, isMended }: Finding): string {

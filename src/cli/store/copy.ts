@@ -18,7 +18,7 @@ import { textOf, UsageError, type Arguments, type Terminal } from '../command.ts
 import { bullets } from '../help-text.ts';
 import type { StoreContext } from '../store-context.ts';
 import { readText } from '../text-files.ts';
-import { numberText, Progress } from './progress.ts';
+import { itemsText, numberText, Progress } from './progress.ts';
 
 /** Least remaining lifetime of a compared item in milliseconds, so that no item expires between the two reads. */
 const MIN_REMAINING_LIFE = 600_000;
@@ -180,7 +180,7 @@ async function compared(
 ): Promise<number> {
   const { part, load, source, target, toOrigin, begunAt, used, terminal } = given;
   const until = (await from.time()) + MIN_REMAINING_LIFE;
-  const comparison = new Progress(terminal, 'comparison');
+  const comparison = new Progress(terminal, 'comparison (sum of both stores)');
   const sourceSummary = await summarize(comparison.of(load.during(from.dump())), { part, until });
   const targetSummary = await summarize(comparison.of(load.during(to.dump())), { part, until });
   comparison.end();
@@ -205,7 +205,7 @@ async function compared(
   // The printed target lacks its password, so servers could not open it.
   const urlText = target.startsWith('sqlite:') ? target : `the URL in ${toOrigin}`;
   terminal.print(
-    `copied ${source} to ${target}: ${numberText(items)} items are equal in both\n` +
+    `copied ${source} to ${target}: ${itemsText(items)} ${items === 1 ? 'is' : 'are'} equal in both\n` +
       `Set ${part === 'records' ? 'stores.records (or LATCHKEY_RECORDS_STORE)' : 'stores.grants (or LATCHKEY_STORE)'} to ${urlText}, then start the servers. Nothing was revoked. Keep the old store until everything works, ` +
       'but start no server on it again.',
   );

@@ -47,7 +47,7 @@ export class Progress {
   #print(suffix: string): void {
     const seconds = Math.round((performance.now() - this.#startedAt) / 1000);
     this.#terminal.warn(
-      `latchkey: ${this.#doing}: ${numberText(this.#items)} items, ${sizeText(this.#bytes)}, ${seconds} s${suffix}`,
+      `latchkey: ${this.#doing}: ${itemsText(this.#items)}, ${sizeText(this.#bytes)}, ${seconds} s${suffix}`,
     );
   }
 }
@@ -55,6 +55,11 @@ export class Progress {
 /** Formats a number with commas: `1,234,567`. */
 export function numberText(value: number): string {
   return value.toLocaleString('en-US');
+}
+
+/** Formats a number of items: `1 item`, `2 items`. */
+export function itemsText(count: number): string {
+  return `${numberText(count)} ${count === 1 ? 'item' : 'items'}`;
 }
 
 /** Formats a number of bytes: `1.5 MiB`. */

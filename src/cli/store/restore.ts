@@ -18,7 +18,7 @@ import { confirmed, textOf } from '../command.ts';
 import { bullets } from '../help-text.ts';
 import type { StoreContext } from '../store-context.ts';
 import { keyFileOf, readKeyFile } from './backup.ts';
-import { numberText, Progress } from './progress.ts';
+import { itemsText, numberText, Progress } from './progress.ts';
 
 export async function restore(context: StoreContext, file: string): Promise<number> {
   const { chosen, place, given, terminal } = context;
@@ -198,7 +198,7 @@ function resultText(
 ): string {
   const [from, to] = [startedAt, notBefore].map((time) => new Date(time).toISOString());
   return (
-    `restored ${numberText(items)} items into ${place}; skipped ${numberText(skipped)} items (sessions, tokens and the like)\n` +
+    `restored ${itemsText(items)} into ${place}; skipped ${itemsText(skipped)} (sessions, tokens and the like)\n` +
     (erased === 0 ? '' : `Removed ${numberText(erased)} accounts, because they were erased after the backup.\n`) +
     `Everything issued before ${to} is invalid. Changes made after ${from} are lost. Make them again:\n` +
     bullets([
