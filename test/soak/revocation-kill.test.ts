@@ -14,7 +14,7 @@ import { until } from '../support/until.ts';
 /** Seconds: the stated bound where the stream is not there, and so that of every breakdown. */
 const TTL = 3;
 /** What a busy machine may add, in milliseconds. */
-const BUSY = 500;
+const BUSY = 1500;
 const TOKENS = 16;
 const SERVICE = 'demo-service:demo-service-secret';
 const SEED = Number(process.env['SEED'] ?? Date.now() % 100_000);
