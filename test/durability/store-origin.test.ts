@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { openAccounts } from '../../src/accounts/accounts.ts';
 import { OPERATOR } from '../../src/limits/lane.ts';
 import { passwordsFor } from '../../src/credentials/passwords.ts';
@@ -11,6 +13,7 @@ import { openStores } from '../../src/storage/open-stores.ts';
 import type { Store } from '../../src/storage/store.ts';
 import { serverStores } from '../oidc/server-stores.ts';
 import type { RunningBackend } from '../storage/backends.ts';
+import { besides, command } from '../support/command.ts';
 import { accountsOn } from '../support/domain.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { ALICE, tokensFor } from '../support/flows.ts';
@@ -96,6 +99,19 @@ for (const backend of serverStores) {
       });
       await start(false);
       await assert.rejects(start(true), CONFIGURED);
+    });
+
+    it('A store of the demo without a mark is not upgraded for a configured server', async () => {
+      await make(true, 1);
+      await unmark();
+      const { directory, issuer } = made ?? assert.fail('nobody made the store');
+      const file = join(directory, 'configured.yaml');
+      await writeFile(file, `issuer: ${issuer}\n`);
+      const upgrade = await command(['store', 'upgrade', '--yes', '--config', file], {
+        environment: besides({ directory, issuer, store: store.url }),
+      });
+      assert.deepEqual([upgrade.code, UNMARKED.test(upgrade.err)], [1, true], upgrade.err);
+      assert.equal(await inTheStore((records) => records.get('store-format:main')), undefined);
     });
 
     it('Concurrent first starts agree on the origin of the store', async () => {

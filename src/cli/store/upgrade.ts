@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nodesInUse, STOPPED_AFTER } from '../../backup/copy.ts';
+import { claimStore, foreignStore } from '../../credentials/store-origin.ts';
 import type { Domain } from '../../domain/domain.ts';
 import { UPGRADES } from '../../domain/upgrades.ts';
 import { formatsOf } from '../../storage/format.ts';
@@ -11,7 +12,17 @@ import { numberText, REPORT_PERIOD } from './progress.ts';
 
 /** Brings the store to the newest format, while servers of this version serve. */
 export async function upgrade(context: StoreContext): Promise<number> {
-  return withDomain(context, (domain) => upgradeDomain(domain, context, { steps: UPGRADES, pause: sleep }));
+  return withDomain(context, async (domain) => {
+    await markOrigin(domain, context);
+    return upgradeDomain(domain, context, { steps: UPGRADES, pause: sleep });
+  });
+}
+
+/** Marks the origin of a store of an earlier version while the demo's accounts can still be found in it. @throws ForeignStore */
+async function markOrigin({ config, records, clock, format, random }: Domain, { place }: StoreContext): Promise<void> {
+  const maker = config.isDemo === true ? 'demo' : 'configured';
+  const other = await claimStore({ config, records, clock, format, random }, maker);
+  if (other !== undefined) throw foreignStore(other, place);
 }
 
 /** @param steps the steps of the product, or of a test @returns the exit code */
