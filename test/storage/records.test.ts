@@ -54,7 +54,7 @@ describe('records.md', () => {
   });
 
   for (const [heading, use] of Object.entries(USES)) {
-    it(`Every source that writes ${heading.toLowerCase()} names them with their type`, () => {
+    it(`Every source file that writes ${heading.toLowerCase()} declares their names with a type`, () => {
       const pattern = TABLES[heading as keyof typeof USES];
       const unnamed = sources.filter(({ text }) => use.test(text) && namesIn(text, pattern).length === 0);
       assert.deepEqual(

@@ -196,7 +196,7 @@ class SqliteStore implements Store {
     return Promise.resolve();
   }
 
-  /** Runs a statement that only reads. */
+  /** Runs a statement that only reads. A read acknowledges nothing, so it need not check the file each time. */
   #runRead<R>(statement: () => R): Promise<R> {
     return withRetry(() => {
       const result = statement();
